@@ -1,0 +1,126 @@
+"""Settings groups: a service's settings class inherits the groups it needs and sets its own env prefix.
+
+A field `kafka_bootstrap_servers` of a service with the prefix `SINK_` is read from
+`SINK_KAFKA_BOOTSTRAP_SERVERS`, or from the file that `SINK_KAFKA_BOOTSTRAP_SERVERS_FILE` names, which is
+how container secrets arrive.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, PostgresDsn, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+EX_CONFIG = 78  # sysexits.h: a supervisor can tell a bad setting from a crash
+
+
+class SettingsError(Exception):
+    """The environment does not describe a runnable service; the message lists every variable at fault."""
+
+
+class FileSettingsSource(PydanticBaseSettingsSource):
+    """Reads the setting X from the file named by the variable X_FILE."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        """Return the stripped text of the field's file, or None when no file is named."""
+        variable = f"{self.config['env_prefix']}{field_name}".upper()
+        path = os.environ.get(f"{variable}_FILE")
+        if path is None:
+            return None, field_name, False
+        if variable in os.environ:
+            raise SettingsError(f"{variable} and {variable}_FILE are both set: set one of them")
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{variable}_FILE names {path}, which cannot be read: {error}") from error
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values of all fields that have a file."""
+        values = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """Base of every settings class: environment variables, `*_FILE` variables, nothing else."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order: arguments, environment, files."""
+        return init_settings, env_settings, FileSettingsSource(settings_cls)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment; raise SettingsError naming every variable that is missing or wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            prefix = cls.model_config["env_prefix"]
+            lines = [
+                f"{prefix}{'_'.join(str(part) for part in item['loc'])}".upper() + f": {item['msg']}"
+                for item in error.errors(include_input=False)
+            ]
+            raise SettingsError("\n".join(lines)) from None
+
+    @classmethod
+    def load_or_exit(cls) -> Self:
+        """Read the environment, or print what is wrong with it and exit with EX_CONFIG."""
+        try:
+            return cls.load()
+        except SettingsError as error:
+            sys.stderr.write(f"{cls.__name__}: the environment does not fit:\n{error}\n")
+            raise SystemExit(EX_CONFIG) from None
+
+
+class KafkaSettings(Settings):
+    """Where Kafka is and which topic carries the pins."""
+
+    kafka_bootstrap_servers: str = "localhost:9092"
+    kafka_topic: str = "pins"
+
+
+class S3Settings(Settings):
+    """Where the archive is. Without keys the SDK's own chain (instance role, profile) applies."""
+
+    s3_bucket: str = "pinflow"
+    s3_region: str = "us-east-1"
+    s3_endpoint_url: str | None = None
+    s3_access_key_id: str | None = None
+    s3_secret_access_key: SecretStr | None = None
+
+
+class CassandraSettings(Settings):
+    """Where the catalogue is."""
+
+    cassandra_contact_points: str = Field(default="localhost", description="host names, comma-separated")
+    cassandra_port: int = 9042
+    cassandra_keyspace: str = "pinterest"
+
+
+class PostgresSettings(Settings):
+    """Where the live windows are; the DSN holds the password."""
+
+    postgres_dsn: PostgresDsn
+
+
+class HttpSettings(Settings):
+    """Where the service listens, for its routes, its health and its metrics."""
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8000, ge=0, le=65535, description="0 lets the system choose")
