@@ -1,0 +1,131 @@
+"""What the services ask of Kafka.
+
+`kafka.py` is the real thing, `testing.broker` the fake; `testing.broker_suite` proves both.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiokafka import TopicPartition
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class BrokerUnavailable(Exception):  # noqa: N818 (a state of the world, not a mistake)
+    """Not now: no broker answered, or it refused for a reason that passes. Trying again is right."""
+
+
+class UnknownTopic(BrokerUnavailable):
+    """Not now: the topic does not exist (yet); migrations create it."""
+
+
+class DeliveryUnknown(BrokerUnavailable):
+    """A batch was handed over and no acknowledgement came: it may or may not be in the log."""
+
+
+class Record(Protocol):
+    """A record as read from a partition."""
+
+    @property
+    def offset(self) -> int:
+        """Position in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since the epoch; the broker's append time on `pins`."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Partitioning key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The payload; None is a tombstone."""
+
+    @property
+    def headers(self) -> Headers:
+        """Header names and values, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """All in-sync replicas have the batch: the offset of its first record, the append time in ms."""
+
+    base_offset: int
+    timestamp: int
+
+
+class Batch(Protocol):
+    """Records on their way to one partition."""
+
+    def append(self, key: bytes | None, value: bytes, headers: Headers) -> bool:
+        """Add a record; False when the batch is full (and now closed)."""
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+
+
+class BatchProducer(Protocol):
+    """An idempotent acks=all producer that is handed whole batches."""
+
+    async def start(self) -> None:
+        """Connect; raises BrokerUnavailable."""
+
+    async def stop(self) -> None:
+        """Disconnect, dropping what was not acknowledged."""
+
+    async def partition_count(self, topic: str) -> int:
+        """Return the number of partitions; raises UnknownTopic or BrokerUnavailable."""
+
+    def new_batch(self) -> Batch:
+        """Return an empty batch."""
+
+    async def send(self, batch: Batch, to: TopicPartition) -> "asyncio.Future[Ack]":
+        """Queue the batch and return the future of its ack, failing with DeliveryUnknown.
+
+        Returns once the partition's earlier batch has left the queue. Cancelled or failed before it
+        returns, nothing was sent.
+        """
+
+
+class AssignmentListener(Protocol):
+    """Told which partitions this member of the group owns. Both calls must return at once."""
+
+    def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """Take over partitions; all of them are paused until they are sought and resumed."""
+
+    def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Let go of partitions: another member reads them from now on."""
+
+
+class GroupConsumer(Protocol):
+    """A group member whose position is decided by its owner, never by the group's commits."""
+
+    async def start(self, listener: AssignmentListener) -> None:
+        """Join the group; raises BrokerUnavailable."""
+
+    async def stop(self) -> None:
+        """Leave the group."""
+
+    async def poll(self, max_wait: float) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Return what has arrived within `max_wait` seconds, in offset order a partition."""
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read on from this offset; ignored when the partition has moved away."""
+
+    def pause(self, partition: TopicPartition) -> None:
+        """Return no more of this partition; ignored when it has moved away."""
+
+    def resume(self, partition: TopicPartition) -> None:
+        """Return this partition's records again; ignored when it has moved away."""
+
+    async def commit(self, partition: TopicPartition, offset: int) -> None:
+        """Commit the next offset to read; raises BrokerUnavailable."""
+
+    async def committed(self, partition: TopicPartition) -> int | None:
+        """Return the committed offset or None; raises BrokerUnavailable."""
+
+    async def log_range(self, partition: TopicPartition) -> tuple[int, int]:
+        """Return the first offset still held and the offset after the last; raises BrokerUnavailable."""

@@ -1,0 +1,84 @@
+"""How a service lives: HTTP beside a worker, stopped in order by SIGTERM or SIGINT."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from service_runtime.settings import HttpSettings
+
+log = structlog.get_logger(__name__)
+
+Worker = Callable[[asyncio.Event], Awaitable[None]]
+
+DRAIN_SECONDS = 10
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to `run_service`: they must reach the worker as well."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run_service(app: ASGIApp, http: HttpSettings, worker: Worker) -> int:
+    """Run until a signal or a failure; return the process's exit code.
+
+    On a signal HTTP drains first, since open requests still need the worker; then the worker is asked to
+    stop by its event and finishes what it holds. A worker that fails or ends by itself ends the process
+    with code 1: the supervisor restarts it.
+    """
+    return uvloop.run(_run(app, http, worker))
+
+
+async def _run(app: ASGIApp, http: HttpSettings, worker: Worker) -> int:
+    signalled = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled.set)
+    server = _server(app, http)
+    worker_stop = asyncio.Event()
+    serving = asyncio.create_task(server.serve(), name="http")
+    working = asyncio.create_task(_named(worker, worker_stop), name="worker")
+    waiting = asyncio.create_task(signalled.wait(), name="signal")
+    await asyncio.wait({serving, working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    asked = signalled.is_set()
+    log.info("stopping", reason="signal" if asked else "a part of the service ended")
+    server.should_exit = True
+    await asyncio.wait({serving})
+    worker_stop.set()
+    await asyncio.wait({working})
+    waiting.cancel()
+    return 0 if asked and not _failed(serving, working) else 1
+
+
+def _server(app: ASGIApp, http: HttpSettings) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        host=http.http_host,
+        port=http.http_port,
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    return _Server(config)
+
+
+async def _named(worker: Worker, stop: asyncio.Event) -> None:
+    await worker(stop)
+
+
+def _failed(*tasks: asyncio.Task[None]) -> bool:
+    errors = [error for task in tasks if not task.cancelled() and (error := task.exception())]
+    for error in errors:
+        log.error("a part of the service failed", exc_info=error)
+    return bool(errors) or any(task.cancelled() for task in tasks)

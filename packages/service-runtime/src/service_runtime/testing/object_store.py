@@ -1,0 +1,54 @@
+"""An object store in memory, with faults a test can switch on."""
+
+import asyncio
+from collections.abc import Mapping
+
+from service_runtime.object_store import StoredObject, StoreUnavailable
+
+
+class InMemoryObjectStore:
+    """A dictionary. `away` refuses everything; `lose_answers` makes that many writes happen unanswered."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, StoredObject] = {}
+        self.away = False
+        self.lose_answers = 0
+        self.puts = 0
+
+    async def _arrive(self) -> None:
+        await asyncio.sleep(0)  # a real call always gives other tasks a turn
+        if self.away:
+            raise StoreUnavailable("the object store is away")
+
+    async def put_if_absent(self, key: str, body: bytes, metadata: Mapping[str, str]) -> bool:
+        """Create the object; False when the key is taken."""
+        await self._arrive()
+        self.puts += 1
+        created = key not in self.objects
+        if created:
+            self.objects[key] = StoredObject(bytes(body), dict(metadata))
+        if self.lose_answers > 0:
+            self.lose_answers -= 1
+            raise StoreUnavailable("the connection was reset before an answer came")
+        return created
+
+    async def metadata(self, key: str) -> Mapping[str, str] | None:
+        """Return the object's user metadata, or None."""
+        await self._arrive()
+        found = self.objects.get(key)
+        return None if found is None else found.metadata
+
+    async def get(self, key: str) -> StoredObject | None:
+        """Return the object, or None."""
+        await self._arrive()
+        return self.objects.get(key)
+
+    async def list_keys(self, prefix: str) -> list[str]:
+        """Return all keys with the prefix, in byte order."""
+        await self._arrive()
+        return sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode)
+
+    async def list_folders(self, prefix: str) -> list[str]:
+        """Return the distinct path segments right below `prefix`, each with its slash."""
+        rests = [key.removeprefix(prefix) for key in await self.list_keys(prefix)]
+        return sorted({rest.split("/")[0] + "/" for rest in rests if "/" in rest}, key=str.encode)
