@@ -77,7 +77,7 @@ class BatchProducer(Protocol):
         """Disconnect, dropping what was not acknowledged."""
 
     async def partition_count(self, topic: str) -> int:
-        """Return the number of partitions; raises UnknownTopic or BrokerUnavailable."""
+        """Ask the cluster how many partitions the topic has; raises UnknownTopic or BrokerUnavailable."""
 
     def new_batch(self) -> Batch:
         """Return an empty batch."""

@@ -95,11 +95,15 @@ class KafkaProducer:
             log.warning("the producer stopped with batches unsent", error=repr(error))
 
     async def partition_count(self, topic: str) -> int:
-        """Return the number of partitions; raises UnknownTopic or BrokerUnavailable."""
+        """Ask the cluster how many partitions the topic has; raises UnknownTopic or BrokerUnavailable."""
         try:
-            return len(await self._running.partitions_for(topic))
+            cluster = await self._running.client.fetch_all_metadata()
         except (KafkaError, OSError) as error:
             raise _unavailable(error) from error
+        partitions = cluster.partitions_for_topic(topic)
+        if not partitions:
+            raise UnknownTopic(f"topic {topic!r} does not exist: run the migrations")
+        return len(partitions)
 
     def new_batch(self) -> KafkaBatch:
         """Return an empty batch; raises BrokerUnavailable while not connected."""
@@ -181,14 +185,17 @@ class KafkaGroupConsumer:
     async def start(self, listener: AssignmentListener) -> None:
         """Join the group; raises BrokerUnavailable."""
         consumer = self._build()
-        self._consumer = consumer
-        consumer.subscribe([self._topic], listener=_Rebalance(self, listener))
         try:
             await consumer.start()
+            topics = await consumer.topics()
         except (KafkaError, OSError) as error:
-            self._consumer = None
             await consumer.stop()
             raise _unavailable(error) from error
+        if self._topic not in topics:  # for which aiokafka would wait in silence
+            await consumer.stop()
+            raise UnknownTopic(f"topic {self._topic!r} does not exist: run the migrations")
+        self._consumer = consumer
+        consumer.subscribe([self._topic], listener=_Rebalance(self, listener))
 
     async def stop(self) -> None:
         """Leave the group, or give up leaving after seconds: the session runs out by itself."""

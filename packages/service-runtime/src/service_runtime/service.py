@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 import structlog
 import uvicorn
 import uvloop
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.types import ASGIApp
 
 from service_runtime.settings import HttpSettings
@@ -16,7 +19,25 @@ log = structlog.get_logger(__name__)
 
 Worker = Callable[[asyncio.Event], Awaitable[None]]
 
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The HTTP side of a service, and the worker that runs until its event is set."""
+
+    app: ASGIApp
+    worker: Worker
+
+
 DRAIN_SECONDS = 10
+
+
+def process_registry() -> CollectorRegistry:
+    """Return a registry that already shows this process: CPU, memory, open files, garbage collection."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
 
 
 class _Server(uvicorn.Server):
@@ -27,22 +48,26 @@ class _Server(uvicorn.Server):
         yield
 
 
-def run_service(app: ASGIApp, http: HttpSettings, worker: Worker) -> int:
+def run_service(http: HttpSettings, service: AbstractAsyncContextManager[Service]) -> int:
     """Run until a signal or a failure; return the process's exit code.
 
     On a signal HTTP drains first, since open requests still need the worker; then the worker is asked to
     stop by its event and finishes what it holds. A worker that fails or ends by itself ends the process
     with code 1: the supervisor restarts it.
     """
-    return uvloop.run(_run(app, http, worker))
+    return uvloop.run(_run(http, service))
 
 
-async def _run(app: ASGIApp, http: HttpSettings, worker: Worker) -> int:
+async def _run(http: HttpSettings, opening: AbstractAsyncContextManager[Service]) -> int:
     signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled.set)
-    server = _server(app, http)
+    async with opening as service:
+        return await _serve(_server(service.app, http), service.worker, signalled)
+
+
+async def _serve(server: uvicorn.Server, worker: Worker, signalled: asyncio.Event) -> int:
     worker_stop = asyncio.Event()
     serving = asyncio.create_task(server.serve(), name="http")
     working = asyncio.create_task(_named(worker, worker_stop), name="worker")

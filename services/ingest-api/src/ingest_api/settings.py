@@ -1,0 +1,25 @@
+"""The service's settings: every variable starts with INGEST_."""
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+from service_runtime.settings import HttpSettings, KafkaSettings
+
+
+class IngestSettings(KafkaSettings, HttpSettings):
+    """Limits in bytes and seconds; the defaults fit one core."""
+
+    model_config = SettingsConfigDict(env_prefix="INGEST_")
+
+    ack_timeout_seconds: float = Field(
+        default=4.0, gt=0, le=5, description="a pin not acknowledged by then is answered with 503"
+    )
+    body_timeout_seconds: float = Field(default=10.0, gt=0, description="for the client to send its body")
+    max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=64 * 1024, description="of POST /pins")
+    max_pins: int = Field(default=10_000, ge=1, description="in one POST /pins")
+    queue_max_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=64 * 1024, description="of pins awaiting their ack; beyond it 429"
+    )
+    batch_max_bytes: int = Field(default=256 * 1024, ge=64 * 1024, description="of one Kafka batch")
+    compression: Literal["none", "lz4", "zstd"] = "zstd"

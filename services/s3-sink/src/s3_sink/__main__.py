@@ -1,0 +1,48 @@
+"""`s3-sink`: archive until SIGTERM."""
+
+import argparse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service_runtime.clock import SystemClock
+from service_runtime.kafka import KafkaGroupConsumer, KafkaProducer
+from service_runtime.logs import configure_logs
+from service_runtime.s3 import s3_bucket
+from service_runtime.service import Service, process_registry, run_service
+
+from s3_sink.app import create_sink
+from s3_sink.settings import SinkSettings
+
+DEAD_LETTER_BATCH_BYTES = 256 * 1024
+
+
+def main() -> int:
+    """Run the service as the environment describes it; return the exit code."""
+    argparse.ArgumentParser(
+        prog="s3-sink",
+        description="Archives the pins topic into S3. Configured by SINK_* variables, see the README.",
+    ).parse_args()
+    settings = SinkSettings.load_or_exit()
+    configure_logs("s3-sink", settings.log_level)
+    return run_service(settings, sink_service(settings))
+
+
+@asynccontextmanager
+async def sink_service(settings: SinkSettings) -> AsyncIterator[Service]:
+    """Wire the service to the real broker and bucket."""
+    consumer = KafkaGroupConsumer(
+        settings.kafka_bootstrap_servers,
+        topic=settings.kafka_topic,
+        group=settings.kafka_group,
+        instance=settings.kafka_instance,
+        max_fetch_bytes=settings.fetch_max_bytes,
+    )
+    producer = KafkaProducer(
+        settings.kafka_bootstrap_servers, compression="zstd", max_batch_bytes=DEAD_LETTER_BATCH_BYTES
+    )
+    async with s3_bucket(settings) as bucket:
+        yield create_sink(settings, consumer, producer, bucket, SystemClock(), process_registry())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,43 @@
+"""The whole service wired: settings in, health routes and the sink beside them out."""
+
+from aiokafka import TopicPartition
+from prometheus_client import CollectorRegistry
+from service_runtime.broker import BatchProducer, GroupConsumer
+from service_runtime.clock import Clock
+from service_runtime.health import health_routes
+from service_runtime.object_store import ObjectStore
+from service_runtime.readiness import Dependency, Readiness
+from service_runtime.service import Service
+from starlette.applications import Starlette
+
+from s3_sink.chain import Chain, Neighbours
+from s3_sink.dead_letters import DeadLetters
+from s3_sink.metrics import SinkMetrics
+from s3_sink.settings import SinkSettings
+from s3_sink.sink import Sink
+from s3_sink.store import Archive
+
+
+def create_sink(
+    settings: SinkSettings,
+    consumer: GroupConsumer,
+    producer: BatchProducer,
+    store: ObjectStore,
+    clock: Clock,
+    registry: CollectorRegistry,
+) -> Service:
+    """Wire the service; nothing connects before the sink runs."""
+    readiness = Readiness(registry, clock)
+    metrics = SinkMetrics(registry)
+    archive = Archive(store, readiness.dependency("s3"), clock)
+    dead_letters = DeadLetters(
+        producer, settings.kafka_dead_letter_topic, readiness.dependency("kafka"), metrics, clock
+    )
+
+    neighbours = Neighbours(consumer, archive, dead_letters)
+
+    def make_chain(partition: TopicPartition, state: Dependency) -> Chain:
+        return Chain(partition, neighbours, settings, state, clock, metrics)
+
+    sink = Sink(consumer, archive, make_chain, settings, readiness, clock, metrics)
+    return Service(Starlette(routes=health_routes(readiness, registry)), sink.run)

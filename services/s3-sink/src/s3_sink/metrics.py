@@ -1,0 +1,56 @@
+"""Every metric of s3-sink, with its meaning."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class SinkMetrics:
+    """Built once per process and passed down."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.records = Counter(
+            "pinflow_sink_records_archived", "Records in objects this process stored", registry=registry
+        )
+        self.objects = Counter(
+            "pinflow_sink_objects",
+            "Objects by outcome: stored, or adopted from another member",
+            ["outcome"],
+            registry=registry,
+        )
+        self.object_bytes = Counter(
+            "pinflow_sink_object_bytes", "Compressed bytes of the objects stored", registry=registry
+        )
+        self.store_seconds = Histogram(
+            "pinflow_sink_store_seconds",
+            "From a sealed object to its place in the bucket, waiting included",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "pinflow_sink_dead_letters",
+            "Records sent to the dead-letter topic",
+            ["reason"],
+            registry=registry,
+        )
+        self.buffered_bytes = Gauge(
+            "pinflow_sink_buffered_bytes", "Bytes of objects not yet stored", registry=registry
+        )
+        self.lag_records = Gauge(
+            "pinflow_sink_lag_records",
+            "Records in the log but not yet archived",
+            ["partition"],
+            registry=registry,
+        )
+        self.lag_seconds = Gauge(
+            "pinflow_sink_lag_seconds",
+            "Age of the oldest record not yet archived",
+            ["partition"],
+            registry=registry,
+        )
+        self.stopped = Gauge(
+            "pinflow_sink_partition_stopped",
+            "1 for a partition that waits for a person, by reason",
+            ["partition", "reason"],
+            registry=registry,
+        )

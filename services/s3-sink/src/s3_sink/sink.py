@@ -1,0 +1,156 @@
+"""The service's loop: poll, hand records to their chains, seal what is due, keep within the budget."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from aiokafka import TopicPartition
+from service_runtime.broker import BrokerUnavailable, GroupConsumer
+from service_runtime.clock import Clock
+from service_runtime.readiness import Dependency, Readiness
+
+from s3_sink.chain import Chain
+from s3_sink.metrics import SinkMetrics
+from s3_sink.settings import SinkSettings
+from s3_sink.store import Archive
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 0.2
+RETRY_SECONDS = 1.0
+OBSERVE_SECONDS = 2.0
+
+ChainFactory = Callable[[TopicPartition, Dependency], Chain]
+
+
+class ConsumerStalled(Exception):  # noqa: N818 (a state of the consumer)
+    """There is a backlog and nothing arrives: only a new process helps."""
+
+
+class Sink:
+    """Owns the group membership and the chains of the partitions assigned to it."""
+
+    def __init__(
+        self,
+        consumer: GroupConsumer,
+        archive: Archive,
+        make_chain: ChainFactory,
+        settings: SinkSettings,
+        readiness: Readiness,
+        clock: Clock,
+        metrics: SinkMetrics,
+    ) -> None:
+        self.chains: dict[TopicPartition, Chain] = {}
+        self._consumer = consumer
+        self._archive = archive
+        self._make_chain = make_chain
+        self._settings = settings
+        self._readiness = readiness
+        self._kafka = readiness.dependency("kafka")
+        self._clock = clock
+        self._metrics = metrics
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Archive until `stop`, then store what is buffered and leave the group."""
+        observer = asyncio.create_task(self._observe())
+        try:
+            await self._join(stop)
+            while not stop.is_set():
+                await self._turn()
+                self._raise_failure(observer)
+            await self._drain()
+        finally:
+            observer.cancel()
+            self.revoked(frozenset(self.chains))
+            await self._consumer.stop()
+
+    def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """Start a chain for each partition."""
+        log.info("partitions assigned", partitions=sorted(p.partition for p in partitions))
+        for partition in partitions:
+            self.chains[partition] = self._make_chain(partition, self._readiness.dependency(_name(partition)))
+
+    def revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Drop the chains: what they hold is read again by the next owner."""
+        for partition in partitions & self.chains.keys():
+            self.chains.pop(partition).worker.cancel()
+            self._readiness.forget(_name(partition))
+
+    async def _join(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await self._consumer.start(self)
+            except BrokerUnavailable as error:
+                self._kafka.down(str(error))
+                await self._clock.sleep(RETRY_SECONDS)
+            else:
+                self._kafka.up()
+                return
+
+    async def _turn(self) -> None:
+        buffered = sum(chain.buffered_bytes for chain in self.chains.values())
+        self._metrics.buffered_bytes.set(buffered)
+        full = buffered >= self._settings.buffer_max_bytes
+        for chain in self.chains.values():
+            if full:
+                chain.seal()
+            chain.steer(hold=full)
+        try:
+            polled = await self._consumer.poll(POLL_SECONDS)
+        except BrokerUnavailable as error:
+            self._kafka.down(str(error))
+            await self._clock.sleep(RETRY_SECONDS)
+            return
+        for partition, records in polled.items():
+            if partition in self.chains:
+                await self.chains[partition].take(records)
+        for chain in self.chains.values():
+            chain.seal_if_due()
+
+    def _raise_failure(self, observer: "asyncio.Task[None]") -> None:
+        """A chain ends only by a bug, the observer only by a stall: both end the process."""
+        for task in (observer, *(chain.worker for chain in self.chains.values())):
+            if task.done() and not task.cancelled() and (error := task.exception()):
+                raise error
+
+    async def _drain(self) -> None:
+        for chain in self.chains.values():
+            chain.seal()
+        deadline = self._clock.monotonic() + self._settings.drain_seconds
+        while self._clock.monotonic() < deadline:
+            if all(chain.is_stored for chain in self.chains.values()):
+                return
+            await self._clock.sleep(POLL_SECONDS / 4)
+        log.warning("stopping with objects unstored; the next run reads their records again")
+
+    async def _observe(self) -> None:
+        """Measure lag and probe both neighbours, so that silence is never taken for health."""
+        while True:
+            await self._clock.sleep(OBSERVE_SECONDS)
+            await self._archive.probe()
+            for chain in list(self.chains.values()):
+                try:
+                    _, end = await self._consumer.log_range(chain.partition)
+                except BrokerUnavailable as error:
+                    self._kafka.down(str(error))
+                else:
+                    self._kafka.up()
+                    self._measure(chain, end)
+
+    def _measure(self, chain: Chain, log_end: int) -> None:
+        label = str(chain.partition.partition)
+        self._metrics.lag_records.labels(label).set(max(0, log_end - chain.archived_to))
+        oldest = chain.oldest_timestamp
+        self._metrics.lag_seconds.labels(label).set(
+            0 if oldest is None else self._clock.now() - oldest / 1000
+        )
+        silent = self._clock.monotonic() - chain.read_at
+        if chain.is_reading and (chain.next_offset or 0) < log_end and silent > self._settings.stall_seconds:
+            raise ConsumerStalled(
+                f"{chain.partition} has records up to {log_end - 1}, "
+                f"but nothing after {chain.next_offset} came for {silent:.0f} s"
+            )
+
+
+def _name(partition: TopicPartition) -> str:
+    return f"{partition.topic}-{partition.partition}"
