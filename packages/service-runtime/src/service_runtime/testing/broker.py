@@ -39,12 +39,18 @@ class _Log:
 
 
 class InMemoryBroker:
-    """Topics as lists. `away` refuses everything; `silent` takes batches and never answers."""
+    """Topics as lists, with faults.
+
+    `away` refuses everything. `silent` takes batches and never answers, `silent_partitions` does so for
+    some. `deaf` accepts every call but returns no records, as when a consumer has lost its coordinator.
+    """
 
     def __init__(self, clock: Clock, topics: Mapping[str, int]) -> None:
         self.clock = clock
         self.away = False
         self.silent = False
+        self.silent_partitions: set[int] = set()
+        self.deaf = False
         self.commits: dict[tuple[str, TopicPartition], int] = {}
         self._logs = {TopicPartition(name, p): _Log() for name, count in topics.items() for p in range(count)}
         self._members: defaultdict[tuple[str, str], list[InMemoryConsumer]] = defaultdict(list)
@@ -158,13 +164,13 @@ class InMemoryProducer:
 
     async def stop(self) -> None:
         """Disconnect: what was not acknowledged stays unknown."""
-        self.fail(DeliveryUnknown("the producer stopped"))
+        self.fail_unanswered("the producer stopped")
 
-    def fail(self, error: DeliveryUnknown) -> None:
+    def fail_unanswered(self, why: str) -> None:
         """Fail every unanswered batch, as a dead sender does."""
         for future in self._unanswered:
             if not future.done():
-                future.set_exception(error)
+                future.set_exception(DeliveryUnknown(why))
         self._unanswered.clear()
 
     async def partition_count(self, topic: str) -> int:
@@ -184,7 +190,7 @@ class InMemoryProducer:
         assert isinstance(batch, InMemoryBatch)  # noqa: S101 (batches come from new_batch)
         self._broker.require()
         future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
-        if self._broker.silent:
+        if self._broker.silent or to.partition in self._broker.silent_partitions:
             self._unanswered.append(future)
             return future
         stamp = int(self._broker.clock.now() * 1000)
@@ -242,7 +248,7 @@ class InMemoryConsumer:
     def _drain(self) -> dict[TopicPartition, list[StoredRecord]]:
         polled = {}
         for partition, position in sorted(self._positions.items()):
-            if partition in self._paused:
+            if partition in self._paused or self._broker.deaf:
                 continue
             records = [record for record in self._broker.log(partition) if record.offset >= position]
             if records:

@@ -1,0 +1,411 @@
+"""The sink against the fakes: what is archived, what is adopted, where it stops by name."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import TopicPartition
+from pin_schema.archive import ArchivedRecord, ObjectKey, ObjectMetadata, decode_object, hour_of
+from prometheus_client import CollectorRegistry
+from s3_sink.app import create_sink
+from s3_sink.settings import SinkSettings
+from s3_sink.sink import ConsumerStalled
+from service_runtime.object_store import StoredObject
+from service_runtime.service import Service
+from service_runtime.testing.broker import InMemoryBroker
+from service_runtime.testing.clock import FakeClock
+from service_runtime.testing.object_store import InMemoryObjectStore
+from starlette.testclient import TestClient
+
+P0, P1 = TopicPartition("pins", 0), TopicPartition("pins", 1)
+LETTERS = TopicPartition("pins.dead-letter", 0)
+
+
+def a_pin(index: int = 0, **more: object) -> bytes:
+    return json.dumps({"index": index, "unique_id": str(uuid.UUID(int=index)), **more}).encode()
+
+
+class World:
+    """A broker, a bucket, a clock, and as many sinks as a test starts."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(now=1_800_000_000.0)
+        self.broker = InMemoryBroker(self.clock, {"pins": 2, "pins.dead-letter": 1})
+        self.store = InMemoryObjectStore()
+        self.registry = CollectorRegistry()
+        self.service: Service
+
+    def post(self, count: int, partition: TopicPartition = P0) -> None:
+        for index in range(count):
+            self.broker.append(partition, a_pin(index), key=b"key")
+
+    @asynccontextmanager
+    async def sink(self, **settings: object) -> AsyncIterator["asyncio.Future[None]"]:
+        """Run a sink; leaving the block stops it as SIGTERM does."""
+        chosen = SinkSettings.model_validate({"flush_max_seconds": 5, **settings})
+        self.registry = CollectorRegistry()
+        consumer = self.broker.consumer("pins", chosen.kafka_group)
+        self.service = create_sink(
+            chosen, consumer, self.broker.producer(), self.store, self.clock, self.registry
+        )
+        stop = asyncio.Event()
+        running = asyncio.ensure_future(self.service.worker(stop))
+        yield running
+        if not running.done():
+            stop.set()
+            while not running.done():
+                await self.pass_time(0.5)
+            await running
+
+    async def crash(self, running: "asyncio.Future[None]") -> None:
+        """Die as kill -9 does: nothing is stored, the group notices."""
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    async def pass_time(self, seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            await self.clock.advance(0.1)
+
+    def archived(self, partition: TopicPartition = P0) -> list[ArchivedRecord]:
+        """All records in the bucket, object by object in key order, each object verified."""
+        records = []
+        for key in sorted(self.store.objects, key=lambda text: ObjectKey.parse(text).start):
+            found = self.store.objects[key]
+            if ObjectKey.parse(key).partition == partition.partition:
+                records.extend(decode_object(key, found.body, found.metadata))
+        return records
+
+    def offsets(self, partition: TopicPartition = P0) -> list[int]:
+        return [record.offset for record in self.archived(partition)]
+
+    def ready(self) -> dict[str, str]:
+        """State or reason of each dependency."""
+        report = TestClient(self.service.app).get("/health/ready").json()["dependencies"]
+        return {name: entry.get("why", entry["state"]) for name, entry in report.items()}
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+    def put_object(self, start: int, end: int, first_ts: int, last_ts: int) -> None:
+        """Another member's object over records this test does not care about."""
+        key = str(ObjectKey(0, start, hour_of(first_ts)))
+        metadata = ObjectMetadata(start, end, end - start + 1, first_ts, last_ts, "another's")
+        self.store.objects[key] = StoredObject(b"", metadata.to_dict())
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_every_record_is_archived_once_in_offset_order(world: World) -> None:
+    async with world.sink():
+        for _ in range(5):
+            world.post(40, P0)
+            world.post(10, P1)
+            await world.pass_time(2)
+    assert world.offsets(P0) == list(range(200))
+    assert world.offsets(P1) == list(range(50))
+    assert [record.value for record in world.archived(P1)][:2] == [a_pin(0), a_pin(1)]
+    assert 1 < len(world.store.objects) < 20
+
+
+async def test_the_commit_follows_the_object(world: World) -> None:
+    async with world.sink():
+        world.post(3)
+        await world.pass_time(4)
+        assert world.broker.commits == {}
+        await world.pass_time(3)
+        assert world.broker.commits == {("s3-sink", P0): 3}
+
+
+async def test_an_object_is_cut_by_size(world: World) -> None:
+    world.post(100)
+    async with world.sink(flush_max_bytes=1024):
+        await world.pass_time(2)
+        assert len(world.store.objects) > 5
+    assert world.offsets() == list(range(100))
+
+
+async def test_an_object_is_cut_at_the_hour_and_keeps_stragglers(world: World) -> None:
+    hour = 1_800_000_000_000
+    for timestamp in (hour - 2, hour - 3, hour, hour - 1, hour + 1):
+        world.broker.append(P0, a_pin(), timestamp=timestamp)
+    async with world.sink():
+        await world.pass_time(1)
+    cut = {ObjectKey.parse(key).start: int(o.metadata["count"]) for key, o in world.store.objects.items()}
+    assert cut == {0: 2, 2: 3}
+
+
+async def test_a_crashed_sink_goes_on_where_the_bucket_ends(world: World) -> None:
+    async with world.sink(flush_max_seconds=1) as running:
+        world.post(10)
+        await world.pass_time(2)
+        world.post(5)
+        await world.pass_time(0.3)
+        await world.crash(running)
+    assert world.offsets() == list(range(10))
+    world.broker.commits.clear()  # the commit is only a hint
+    async with world.sink():
+        await world.pass_time(1)
+    assert world.offsets() == list(range(15))
+
+
+async def test_a_bucket_ahead_of_the_commit_is_believed(world: World) -> None:
+    world.post(10)
+    async with world.sink():
+        await world.pass_time(1)
+    world.broker.commits["s3-sink", P0] = 4
+    puts = world.store.puts
+    async with world.sink():
+        await world.pass_time(1)
+    assert world.store.puts == puts
+    assert world.offsets() == list(range(10))
+
+
+async def test_an_object_stored_by_another_member_is_adopted(world: World) -> None:
+    world.post(6)
+    stamp = world.broker.log(P0)[0].timestamp
+    async with world.sink() as _:
+        await world.pass_time(1)
+        world.put_object(0, 3, stamp, stamp)  # a zombie is first, with fewer records
+        await world.pass_time(6)
+        assert world.metric("pinflow_sink_objects_total", outcome="adopted") == 1
+    starts = sorted(ObjectKey.parse(key).start for key in world.store.objects)
+    assert starts == [0, 4]
+    assert [int(o.metadata["end"]) for o in world.store.objects.values()] == [3, 5]
+
+
+async def test_a_lost_answer_doubles_nothing(world: World) -> None:
+    world.post(5)
+    world.store.lose_answers = 3
+    async with world.sink(flush_max_seconds=1):
+        await world.pass_time(3)
+        world.post(5)
+        await world.pass_time(3)
+    assert world.store.lose_answers == 1, "the fault fired"
+    assert world.offsets() == list(range(10))
+    assert world.metric("pinflow_sink_objects_total", outcome="adopted") == 0
+
+
+async def test_a_store_that_is_away_is_awaited_and_named(world: World) -> None:
+    async with world.sink(flush_max_seconds=1):
+        world.post(5)
+        await world.pass_time(0.5)
+        world.store.away = True
+        await world.pass_time(30)
+        assert world.ready()["s3"] == "the object store is away"
+        assert world.offsets() == []
+        world.store.away = False
+        await world.pass_time(8)
+        assert world.ready()["s3"] == "up"
+        assert world.offsets() == list(range(5))
+
+
+async def test_services_may_start_in_any_order(world: World) -> None:
+    world.store.away = world.broker.away = True
+    async with world.sink(flush_max_seconds=1):
+        await world.pass_time(5)
+        assert world.ready() == {"kafka": "the broker is away", "s3": "the object store is away"}
+        world.broker.away = False
+        world.post(5)
+        await world.pass_time(5)
+        assert world.ready()["pins-0"] == "finding where the archive ends"
+        world.store.away = False
+        await world.pass_time(8)
+        assert set(world.ready().values()) == {"up"}
+    assert world.offsets() == list(range(5))
+
+
+async def test_a_backlog_stays_within_the_budget_while_the_store_is_away(world: World) -> None:
+    budget = 1024 * 1024
+    async with world.sink(flush_max_bytes=256 * 1024, buffer_max_bytes=budget):
+        await world.pass_time(1)
+        world.store.away = True
+        for _ in range(30):
+            for index in range(20):
+                world.broker.append(P0, a_pin(index, title=uuid.uuid4().hex * 400))
+            await world.pass_time(0.5)
+        assert 0 < world.metric("pinflow_sink_buffered_bytes") < 2 * budget
+        world.store.away = False
+        await world.pass_time(20)
+    assert world.offsets() == list(range(600))
+
+
+async def test_gaps_in_the_log_are_legal(world: World) -> None:
+    async with world.sink():
+        world.post(3)
+        await world.pass_time(1)
+        world.broker.skip_offsets(P0, 4)
+        world.post(2)
+        await world.pass_time(1)
+    assert world.offsets() == [0, 1, 2, 7, 8]
+
+
+async def test_a_member_that_joins_takes_over_without_a_double(world: World) -> None:
+    async with world.sink(flush_max_seconds=2):
+        world.post(20, P0)
+        world.post(20, P1)
+        await world.pass_time(1)
+        async with world.sink(flush_max_seconds=2):
+            await world.pass_time(1)
+            world.post(20, P0)
+            world.post(20, P1)
+            await world.pass_time(5)
+        world.post(20, P1)
+        await world.pass_time(5)
+    assert world.offsets(P0) == list(range(40))
+    assert world.offsets(P1) == list(range(60))
+
+
+async def test_what_is_no_pin_is_archived_and_dead_lettered(world: World) -> None:
+    values = [a_pin(1), b"\xff\x00garbage", b'{"index": -1}', None, a_pin(2)]
+    for value in values:
+        world.broker.append(P0, value, key=b"k")
+    async with world.sink():
+        await world.pass_time(1)
+    assert [record.value for record in world.archived()] == values
+    letters = world.broker.log(LETTERS)
+    assert [(dict(x.headers)["reason"], dict(x.headers)["offset"]) for x in letters] == [
+        (b"not_utf8", b"1"),
+        (b"out_of_range", b"2"),
+        (b"no_value", b"3"),
+    ]
+    assert letters[0].value == values[1]
+    assert dict(letters[0].headers)["topic"] == b"pins"
+
+
+async def test_dead_letters_are_safe_before_the_object_stands(world: World) -> None:
+    async with world.sink(flush_max_seconds=1):
+        await world.pass_time(1)
+        world.broker.append(P0, b"garbage")
+        await world.pass_time(0.5)
+        world.broker.away = True
+        await world.pass_time(5)
+        assert world.store.objects == {}
+        world.broker.away = False
+        await world.pass_time(5)
+        assert world.offsets() == [0]
+    assert len(world.broker.log(LETTERS)) == 1
+
+
+async def test_a_commit_beyond_the_archive_stops_that_partition_only(world: World) -> None:
+    world.post(10, P0)
+    world.post(10, P1)
+    world.broker.commits["s3-sink", P0] = 7
+    async with world.sink():
+        await world.pass_time(10)
+        assert "commit-beyond-archive: the group has committed 7" in world.ready()["pins-0"]
+        assert "docs/runbooks/sink-commit-beyond-archive.md" in world.ready()["pins-0"]
+        stopped = {"partition": "0", "reason": "commit-beyond-archive"}
+        assert world.metric("pinflow_sink_partition_stopped", **stopped) == 1
+    assert world.offsets(P0) == []
+    assert world.offsets(P1) == list(range(10))
+
+
+async def test_a_bucket_ahead_of_the_log_stops(world: World) -> None:
+    world.put_object(0, 99, 1, 2)
+    world.post(10)
+    async with world.sink():
+        await world.pass_time(6)
+        assert (
+            "archive-ahead-of-topic: the archive goes on at 100, the log ends at 10"
+            in world.ready()["pins-0"]
+        )
+    assert len(world.store.objects) == 1
+
+
+async def test_a_topic_created_again_is_noticed_by_its_timestamps(world: World) -> None:
+    world.post(5)
+    async with world.sink():
+        await world.pass_time(1)
+    world.broker.recreate(P0)
+    await world.pass_time(3)
+    world.post(9)
+    async with world.sink():
+        await world.pass_time(6)
+        assert "topic-recreated: the archive's last record is 4" in world.ready()["pins-0"]
+    assert len(world.store.objects) == 1
+
+
+async def test_records_lost_to_retention_stop_the_chain_at_its_start(world: World) -> None:
+    world.post(5)
+    async with world.sink():
+        await world.pass_time(1)
+    world.post(10)
+    world.broker.delete_before(P0, 8)
+    async with world.sink():
+        await world.pass_time(6)
+        assert "deleted-by-retention" in world.ready()["pins-0"]
+        assert "records 5..7 are gone" in world.ready()["pins-0"]
+
+
+async def test_records_lost_to_retention_stop_a_running_chain(world: World) -> None:
+    async with world.sink():
+        world.post(5)
+        await world.pass_time(1)
+        for _ in range(4):
+            world.broker.append(P0, a_pin())
+        world.broker.delete_before(P0, 7)
+        await world.pass_time(6)
+        assert "records 5..6 were deleted before they were read" in world.ready()["pins-0"]
+
+
+async def test_retention_that_took_only_archived_records_is_no_loss(world: World) -> None:
+    world.post(5)
+    async with world.sink():
+        await world.pass_time(1)
+    world.post(3)
+    world.broker.delete_before(P0, 5)
+    async with world.sink():
+        await world.pass_time(6)
+    assert world.offsets() == list(range(8))
+
+
+async def test_an_unreadable_newest_object_stops(world: World) -> None:
+    world.put_object(0, 3, 1, 2)
+    (key,) = world.store.objects
+    world.store.objects[key].metadata["format"] = "elephants/3"  # type: ignore[index]
+    async with world.sink():
+        await world.pass_time(3)
+        assert "corrupt-archive" in world.ready()["pins-0"]
+
+
+async def test_the_newest_object_may_lie_in_an_earlier_hour(world: World) -> None:
+    hour = 1_800_000_000_000
+    world.broker.append(P0, a_pin(), timestamp=hour + 5)
+    world.broker.append(P0, a_pin(), timestamp=hour - 5)  # a new leader's clock is behind
+    world.put_object(0, 0, hour + 5, hour + 5)
+    world.put_object(1, 1, hour - 5, hour - 5)
+    world.broker.commits["s3-sink", P0] = 2
+    world.broker.append(P0, a_pin(), timestamp=hour - 4)
+    async with world.sink():
+        await world.pass_time(6)
+        assert world.ready()["pins-0"] == "up"
+    assert max(ObjectKey.parse(key).start for key in world.store.objects) == 2
+
+
+async def test_a_consumer_that_hangs_ends_the_process(world: World) -> None:
+    async with world.sink(stall_seconds=10) as running:
+        world.post(3)
+        await world.pass_time(1)
+        world.broker.deaf = True
+        world.post(3)
+        await world.pass_time(15)
+        assert running.done()
+        with pytest.raises(ConsumerStalled, match="nothing after 3 came"):
+            await running
+
+
+async def test_lag_is_shown_in_records_and_in_seconds(world: World) -> None:
+    async with world.sink(flush_max_seconds=30):
+        world.post(5)
+        await world.pass_time(10)
+        assert world.metric("pinflow_sink_lag_records", partition="0") == 5
+        assert 8 < world.metric("pinflow_sink_lag_seconds", partition="0") <= 10
+        await world.pass_time(25)
+        assert world.metric("pinflow_sink_lag_records", partition="0") == 0
+        assert world.metric("pinflow_sink_lag_seconds", partition="0") == 0
