@@ -1,6 +1,7 @@
 """What the services ask of Kafka.
 
-`kafka.py` is the real thing, `testing.broker` the fake; `testing.broker_suite` proves both.
+`kafka_producer.py` and `kafka_consumer.py` are the real thing, `testing.broker` the fake;
+`testing.broker_suite` proves both.
 """
 
 import asyncio

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from service_runtime.kafka import KafkaProducer
+from service_runtime.kafka_producer import KafkaProducer
 from service_runtime.logs import configure_logs
 from service_runtime.service import Service, process_registry, run_service
 

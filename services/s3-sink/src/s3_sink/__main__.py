@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service_runtime.clock import SystemClock
-from service_runtime.kafka import KafkaGroupConsumer, KafkaProducer
+from service_runtime.kafka_consumer import KafkaGroupConsumer
+from service_runtime.kafka_producer import KafkaProducer
 from service_runtime.logs import configure_logs
 from service_runtime.s3 import s3_bucket
 from service_runtime.service import Service, process_registry, run_service
@@ -41,7 +42,10 @@ async def sink_service(settings: SinkSettings) -> AsyncIterator[Service]:
         settings.kafka_bootstrap_servers, compression="zstd", max_batch_bytes=DEAD_LETTER_BATCH_BYTES
     )
     async with s3_bucket(settings) as bucket:
-        yield create_sink(settings, consumer, producer, bucket, SystemClock(), process_registry())
+        try:
+            yield create_sink(settings, consumer, producer, bucket, SystemClock(), process_registry())
+        finally:
+            await producer.stop()
 
 
 if __name__ == "__main__":

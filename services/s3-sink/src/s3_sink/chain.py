@@ -8,28 +8,32 @@ belong to the position the chain believes in.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 from aiokafka import TopicPartition
 from pin_schema.archive import ObjectMetadata
 from service_runtime.broker import BrokerUnavailable, GroupConsumer, Record
 from service_runtime.clock import Clock
+from service_runtime.patience import until_answered
 from service_runtime.readiness import Dependency
 
 from s3_sink.batch import OpenObject, SealedObject
+from s3_sink.continuity import continuing
 from s3_sink.dead_letters import DeadLetters
 from s3_sink.metrics import SinkMetrics
 from s3_sink.resume import Proof, ResumePoint, resume_point
 from s3_sink.settings import SinkSettings
-from s3_sink.stops import ChainStop, DeletedByRetention, TopicRecreated
+from s3_sink.stops import ChainStop, TopicRecreated
 from s3_sink.store import Archive
 
 log = structlog.get_logger(__name__)
 
 MAX_SEALED = 2
-RETRY_SECONDS = 1.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,46 +123,13 @@ class Chain:
             return  # what was read before a seek belongs to no position any more
         self.read_at = self._clock.monotonic()
         try:
-            records = await self._check_proof(records)
-            if records:
-                await self._check_gap(records[0].offset)
-                self._append(records)
+            if self._proof is not None or records[0].offset != self.next_offset:
+                log_start, _ = await self._log_range()
+                proof, self._proof = self._proof, None
+                records = continuing(records, self.next_offset, proof, log_start)
+            self._append(records)
         except ChainStop as stop:
             self._halt(stop)
-
-    async def _check_proof(self, records: Sequence[Record]) -> Sequence[Record]:
-        proof, self._proof = self._proof, None
-        if proof is None:
-            return records
-        first = records[0]
-        if first.offset == proof.offset and first.timestamp == proof.timestamp:
-            return records[1:]
-        start, _ = await self._log_range()
-        if first.offset > proof.offset and start > proof.offset:
-            return records  # retention has taken the proof meanwhile
-        raise TopicRecreated(
-            f"the archive's last record is {proof.offset} of {proof.timestamp} ms, "
-            f"the log has {first.offset} of {first.timestamp} ms there"
-        )
-
-    async def _check_gap(self, offset: int) -> None:
-        """Offsets may jump (transactions leave markers), but not over records retention deleted, nor back."""
-        expected = self.next_offset
-        if expected is None or offset == expected:
-            return
-        if offset < expected:
-            raise TopicRecreated(f"expected offset {expected}, the log went back to {offset}")
-        start, _ = await self._log_range()
-        if start > expected:
-            raise DeletedByRetention(f"records {expected}..{start - 1} were deleted before they were read")
-
-    async def _log_range(self) -> tuple[int, int]:
-        while True:
-            try:
-                return await self._consumer.log_range(self.partition)
-            except BrokerUnavailable as error:
-                log.warning("waiting for Kafka", partition=self.partition, why=str(error))
-                await self._clock.sleep(RETRY_SECONDS)
 
     def _append(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -170,9 +141,9 @@ class Chain:
             self._open.append(record)
             if self._open.line_bytes >= self._settings.flush_max_bytes:
                 self.seal()
+            self.next_offset = record.offset + 1
         if self._open is not None:
             self._open.compress()
-        self.next_offset = records[-1].offset + 1
 
     def seal_if_due(self) -> None:
         """Seal the open object when it is old enough."""
@@ -208,12 +179,16 @@ class Chain:
         self._state.up()
 
     async def _committed(self) -> int | None:
-        while True:
-            try:
-                return await self._consumer.committed(self.partition)
-            except BrokerUnavailable as error:
-                log.warning("waiting for Kafka", partition=self.partition, why=str(error))
-                await self._clock.sleep(RETRY_SECONDS)
+        return await self._ask_kafka(lambda: self._consumer.committed(self.partition))
+
+    async def _log_range(self) -> tuple[int, int]:
+        return await self._ask_kafka(lambda: self._consumer.log_range(self.partition))
+
+    async def _ask_kafka(self, ask: Callable[[], Awaitable[T]]) -> T:
+        return await until_answered(ask, BrokerUnavailable, self._clock, self._note_waiting)
+
+    def _note_waiting(self, why: str) -> None:
+        log.warning("waiting for Kafka", partition=self.partition.partition, why=why)
 
     async def _store(self, sealed: SealedObject) -> None:
         # Dead letters first: once the object stands, nobody reads these records again.

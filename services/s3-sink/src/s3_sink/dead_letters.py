@@ -1,16 +1,17 @@
 """Records that are no pins, kept where a person finds them: the dead-letter topic."""
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from aiokafka import TopicPartition
 from service_runtime.broker import BatchProducer, BrokerUnavailable, Headers
 from service_runtime.clock import Clock
+from service_runtime.patience import until_answered
 from service_runtime.readiness import Dependency
 
 from s3_sink.batch import DeadLetter
 from s3_sink.metrics import SinkMetrics
-
-RETRY_SECONDS = 1.0
 
 
 class DeadLetters:
@@ -25,21 +26,26 @@ class DeadLetters:
         self._metrics = metrics
         self._clock = clock
         self._partitions = 0
+        self._one_at_a_time = asyncio.Lock()
 
     async def publish(self, source: TopicPartition, letters: Sequence[DeadLetter]) -> None:
         """Return when all in-sync replicas hold the letters; after a retry some may be there twice.
 
         Readers know a repeat by the position in its headers.
         """
-        while letters:
-            try:
-                sent = await self._publish_batch(source, letters)
-            except BrokerUnavailable as error:
-                self._kafka.down(f"{self._topic}: {error}")
-                await self.close()
-                await self._clock.sleep(RETRY_SECONDS)
-            else:
-                letters = letters[sent:]
+        sent = 0
+        async with self._one_at_a_time:
+            while sent < len(letters):
+                sent += await until_answered(
+                    partial(self._publish_batch, source, letters[sent:]),
+                    BrokerUnavailable,
+                    self._clock,
+                    self._note_waiting,
+                )
+
+    def _note_waiting(self, why: str) -> None:
+        self._kafka.down(f"{self._topic}: {why}")
+        self._partitions = 0
 
     async def _publish_batch(self, source: TopicPartition, letters: Sequence[DeadLetter]) -> int:
         await self._connect()
@@ -55,13 +61,9 @@ class DeadLetters:
 
     async def _connect(self) -> None:
         if not self._partitions:
+            await self._producer.stop()
             await self._producer.start()
             self._partitions = await self._producer.partition_count(self._topic)
-
-    async def close(self) -> None:
-        """Disconnect."""
-        self._partitions = 0
-        await self._producer.stop()
 
 
 def _headers(source: TopicPartition, letter: DeadLetter) -> Headers:

@@ -7,6 +7,7 @@ import structlog
 from pin_schema.archive import PREFIX, CorruptObject, ObjectKey, ObjectMetadata
 from service_runtime.clock import Clock
 from service_runtime.object_store import ObjectStore, StoreUnavailable
+from service_runtime.patience import until_answered
 from service_runtime.readiness import Dependency
 
 from s3_sink.batch import SealedObject
@@ -14,8 +15,6 @@ from s3_sink.stops import CorruptArchive
 
 log = structlog.get_logger(__name__)
 
-FIRST_RETRY_SECONDS = 0.2
-MAX_RETRY_SECONDS = 5.0
 # After a leader change the broker's clock may step back over the hour: the newest object of a partition
 # can then lie in the hour before its newest hour.
 HOURS_TO_COMPARE = 2
@@ -36,28 +35,21 @@ class Archive:
 
         A refusal (412) and a missing answer are the same question: what is there now?
         """
-        pause = FIRST_RETRY_SECONDS
-        while True:
-            standing = await self._try_to_store(sealed)
-            if standing is not None:
-                return standing
-            await self._clock.sleep(pause)
-            pause = min(pause * 2, MAX_RETRY_SECONDS)
+        return await self._until_answered(lambda: self._try_to_store(sealed))
 
-    async def _try_to_store(self, sealed: SealedObject) -> ObjectMetadata | None:
+    async def _try_to_store(self, sealed: SealedObject) -> ObjectMetadata:
         key = str(sealed.key)
+        why = "the key was taken, and then it was not"
         try:
             if await self._store.put_if_absent(key, sealed.body, sealed.metadata.to_dict()):
-                self._s3.up()
                 return sealed.metadata
         except StoreUnavailable as error:
-            log.warning("no answer to a write, looking what is there", key=key, why=str(error))
-        try:
-            standing = await self._store.metadata(key)
-        except StoreUnavailable as error:
-            self._s3.down(str(error))
-            return None
-        return None if standing is None else _read(key, standing)
+            why = str(error)
+            log.warning("no answer to a write, looking what is there", key=key, why=why)
+        standing = await self._store.metadata(key)
+        if standing is None:
+            raise StoreUnavailable(why)
+        return _read(key, standing)
 
     async def newest(self, partition: int) -> ObjectMetadata | None:
         """Return the object of the partition with the greatest offsets, or None."""
@@ -75,26 +67,16 @@ class Archive:
         for day in reversed(await self._store.list_folders(PREFIX)):
             for hour in reversed(await self._store.list_folders(PREFIX + day)):
                 keys = await self._store.list_keys(f"{PREFIX}{day}{hour}p={partition:02d}/")
-                found.extend(ObjectKey.parse(key) for key in keys)
+                found.extend(_parse(key) for key in keys)
                 hours += bool(keys)
                 if hours == HOURS_TO_COMPARE:
                     return found
         return found
 
     async def _until_answered(self, question: Callable[[], Awaitable[T]]) -> T:
-        pause = FIRST_RETRY_SECONDS
-        while True:
-            try:
-                answer = await question()
-            except StoreUnavailable as error:
-                self._s3.down(str(error))
-            except CorruptObject as error:
-                raise CorruptArchive(str(error)) from error
-            else:
-                self._s3.up()
-                return answer
-            await self._clock.sleep(pause)
-            pause = min(pause * 2, MAX_RETRY_SECONDS)
+        answer = await until_answered(question, StoreUnavailable, self._clock, self._s3.down)
+        self._s3.up()
+        return answer
 
     async def probe(self) -> None:
         """Ask the store for an object that is not there, to learn whether it answers."""
@@ -104,6 +86,13 @@ class Archive:
             self._s3.down(str(error))
         else:
             self._s3.up()
+
+
+def _parse(key: str) -> ObjectKey:
+    try:
+        return ObjectKey.parse(key)
+    except CorruptObject as error:
+        raise CorruptArchive(str(error)) from error
 
 
 def _read(key: str, metadata: Mapping[str, str]) -> ObjectMetadata:
