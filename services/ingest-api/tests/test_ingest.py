@@ -86,7 +86,7 @@ async def test_a_receipt_names_where_the_pin_is(world: World) -> None:
     record = world.at(receipt)
     assert record.value == body
     assert record.key == b"fbe53c66-3442-4773-b19e-d3ec6f54dddf"
-    assert record.headers == (("schema", b"pin/1"),)
+    assert record.headers == [("schema", b"pin/1")]
     assert record.timestamp == receipt["timestamp"]
     assert world.metric("pinflow_ingest_pins_accepted_total") == 1
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from aiokafka import TopicPartition
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = list[tuple[str, bytes]]
 
 
 class BrokerUnavailable(Exception):  # noqa: N818 (a state of the world, not a mistake)
@@ -46,7 +46,7 @@ class Record(Protocol):
         """The payload; None is a tombstone."""
 
     @property
-    def headers(self) -> Headers:
+    def headers(self) -> Sequence[tuple[str, bytes]]:
         """Header names and values, in order."""
 
 

@@ -12,7 +12,7 @@ from service_runtime.broker import Ack, Batch, BatchProducer, BrokerUnavailable
 
 from ingest_api.metrics import IngestMetrics
 
-_HEADERS = (SCHEMA_HEADER,)
+_HEADERS = [SCHEMA_HEADER]
 # Weight of the newest batch in the moving average of the ack rate.
 _RATE_WEIGHT = 0.2
 

@@ -67,9 +67,9 @@ class DeadLetters:
 
 
 def _headers(source: TopicPartition, letter: DeadLetter) -> Headers:
-    return (
+    return [
         ("reason", letter.reason.encode()),
         ("topic", source.topic.encode()),
         ("partition", str(source.partition).encode()),
         ("offset", str(letter.record.offset).encode()),
-    )
+    ]

@@ -28,7 +28,7 @@ class StoredRecord:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass
@@ -79,7 +79,7 @@ class InMemoryBroker:
         value: bytes | None,
         *,
         key: bytes | None = None,
-        headers: Headers = (),
+        headers: Sequence[tuple[str, bytes]] = (),
         timestamp: int | None = None,
     ) -> int:
         """Append a record as another producer would; return its offset."""

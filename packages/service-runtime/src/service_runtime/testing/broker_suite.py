@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from service_runtime.broker import BatchProducer, GroupConsumer, Record, UnknownTopic
 
-HEADERS = (("schema", b"pin/1"),)
+HEADERS = [("schema", b"pin/1")]
 
 
 class BrokerLab(Protocol):
@@ -99,7 +99,7 @@ class BrokerSuite:
         assert [record.offset for record in records] == [0, 1, 2]
         assert [record.value for record in records] == [b"a", b"b", b"c"]
         assert records[0].timestamp == records[1].timestamp == stamp
-        assert tuple(records[0].headers) == HEADERS
+        assert list(records[0].headers) == HEADERS
         assert records[0].key == b"key"
 
     async def test_a_missing_topic_is_named(self, lab: BrokerLab) -> None:

@@ -1,0 +1,51 @@
+# Every command of the project; `make` lists them. uv is fetched when missing, and installs the rest.
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+UV := ./deploy/uv
+RUN := $(UV) run --locked --quiet
+PYTEST := $(RUN) pytest
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2} /^## / {printf "\n%s\n", substr($$0, 4)}' $(MAKEFILE_LIST)
+
+## Run it
+demo: setup ## set up, start the stack, post the reference dataset, show what arrived where
+	@$(RUN) native demo
+up: setup ## start the stack: servers and services as local processes
+	@$(RUN) native up
+status: setup ## what runs, where, and what it waits for
+	@$(RUN) native status
+logs: setup ## the last log lines of everything; one program: make logs P=s3-sink
+	@$(RUN) native logs $(P)
+down: setup ## stop every process of the stack; data stay
+	@$(RUN) native down
+reset: setup ## stop the stack and delete its data, secrets and logs
+	@$(RUN) native reset
+
+## Prove it
+test: setup check ## all tests: checks, unit, contract, integration, end to end
+	@$(PYTEST) packages services deploy tests
+check: setup ## formatting, lint and types
+	@$(RUN) ruff format --check --quiet . && $(RUN) ruff check --quiet . && $(RUN) mypy
+test-unit: setup ## tests that need no network and no server
+	@$(PYTEST) packages services deploy
+test-contract: setup ## the borders: wire, Spark, tables, settings
+	@$(PYTEST) tests/contract
+test-integration: setup ## each service with its real neighbours
+	@$(PYTEST) tests/integration
+test-e2e: setup ## the whole line, faults included
+	@$(PYTEST) tests/e2e
+test-long: setup ## the proofs in their full length
+	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests
+
+## Work on it
+setup: ## install what the project needs into .venv
+	@if [ -d .venv ]; then quiet=--quiet; fi; $(UV) sync --locked $$quiet
+format: setup ## format and fix what can be fixed
+	@$(RUN) ruff format . && $(RUN) ruff check --fix .
+update-golden: setup ## write the golden files anew, for review in the diff
+	@UPDATE_GOLDEN=1 $(PYTEST) packages/pin-schema/tests/test_golden_schema.py
+
+.PHONY: help demo up status logs down reset test check test-unit test-contract test-integration test-e2e \
+	test-long setup format update-golden

@@ -1,0 +1,57 @@
+"""The real servers pass the suites that the fakes pass (packages/service-runtime/tests/test_fakes.py)."""
+
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from native_stack.demo import archive_settings
+from native_stack.stack import Stack
+from service_runtime.kafka_consumer import KafkaGroupConsumer
+from service_runtime.kafka_producer import KafkaProducer
+from service_runtime.object_store import ObjectStore
+from service_runtime.s3 import s3_bucket
+from service_runtime.testing.broker_suite import BrokerSuite
+from service_runtime.testing.object_store_suite import ObjectStoreSuite
+
+
+class KafkaLab:
+    """A fresh topic on the session's broker."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self.topic = f"suite-{uuid.uuid4()}"
+
+    async def create_topic(self) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        await admin.start()
+        configs = {"message.timestamp.type": "LogAppendTime"}
+        await admin.create_topics([NewTopic(self.topic, 2, 1, topic_configs=configs)])
+        await admin.close()
+
+    def producer(self) -> KafkaProducer:
+        return KafkaProducer(self.bootstrap_servers, compression="zstd", max_batch_bytes=65536)
+
+    def consumer(self, group: str) -> KafkaGroupConsumer:
+        return KafkaGroupConsumer(
+            self.bootstrap_servers,
+            topic=self.topic,
+            group=f"{group}-{self.topic}",
+            instance=None,
+            max_fetch_bytes=1024 * 1024,
+        )
+
+
+class TestKafka(BrokerSuite):
+    @pytest.fixture
+    async def lab(self, stack: Stack) -> KafkaLab:
+        lab = KafkaLab(f"127.0.0.1:{stack.settings.kafka_port}")
+        await lab.create_topic()
+        return lab
+
+
+class TestVersitygw(ObjectStoreSuite):
+    @pytest.fixture
+    async def object_store(self, stack: Stack) -> AsyncIterator[ObjectStore]:
+        async with s3_bucket(archive_settings(stack)) as bucket:
+            yield bucket
