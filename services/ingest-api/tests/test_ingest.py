@@ -240,6 +240,24 @@ async def test_silence_from_kafka_is_a_503_in_time_and_then_at_once(world: World
     await world.until_ready(ready=False)
 
 
+async def test_what_was_given_up_before_it_was_sent_is_never_sent(world: World) -> None:
+    world.broker.silent = True
+    first, second = a_pin(1, title="first"), a_pin(1, title="second")
+    in_flight = asyncio.create_task(world.post("/pin/", encoded(first)))
+    await asyncio.sleep(0.05)
+    queued = await world.post("/pin/", encoded(second))
+    assert (await in_flight).status_code == queued.status_code == 503
+    assert "were not sent" in queued.json()["detail"]
+    world.broker.silent = False
+    world.producer.answer_late()
+    await asyncio.sleep(0.05)
+    await world.until_ready()
+    third = await world.post("/pin/", encoded(a_pin(1, title="third")))
+    assert third.status_code == 200, third.json()
+    assert [json.loads(record.value or b"")["title"] for record in world.records()] == ["first", "third"]
+    assert world.metric("pinflow_ingest_pending_bytes") == 0
+
+
 async def test_a_batch_says_which_of_its_pins_are_confirmed(world: World) -> None:
     world.broker.silent_partitions = {0}
     answer = await world.post("/pins", encoded([a_pin(index) for index in range(50)]))

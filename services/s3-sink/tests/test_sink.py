@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -179,6 +180,33 @@ async def test_an_object_stored_by_another_member_is_adopted(world: World) -> No
     assert [int(o.metadata["end"]) for o in world.store.objects.values()] == [3, 5]
 
 
+async def test_records_read_before_an_adoption_are_read_again(world: World) -> None:
+    world.post(6)
+    stamp = world.broker.log(P0)[0].timestamp
+    async with world.sink(flush_max_seconds=1, flush_max_bytes=1024):
+        await world.pass_time(0.5)
+        world.store.open.clear()
+        await world.pass_time(1)
+        world.put_object(0, 3, stamp, stamp)
+        world.post(20)
+        world.store.open.set()  # the worker adopts while the loop is about to poll from the old position
+        await world.pass_time(5)
+    starts = {ObjectKey.parse(key).start: o for key, o in world.store.objects.items()}
+    ends = [int(starts[start].metadata["end"]) for start in sorted(starts)]
+    assert sorted(starts) == [0, *(end + 1 for end in ends[:-1])], "each object starts where the last ended"
+    assert ends[-1] == 25
+
+
+async def test_an_object_of_another_log_at_our_key_stops(world: World) -> None:
+    world.post(6)
+    stamp = world.broker.log(P0)[0].timestamp
+    async with world.sink():
+        await world.pass_time(1)
+        world.put_object(0, 3, stamp + 1, stamp + 1)
+        await world.pass_time(6)
+        assert "topic-recreated" in world.ready()["pins-0"]
+
+
 async def test_a_lost_answer_doubles_nothing(world: World) -> None:
     world.post(5)
     world.store.lose_answers = 3
@@ -220,14 +248,23 @@ async def test_services_may_start_in_any_order(world: World) -> None:
     assert world.offsets() == list(range(5))
 
 
-async def test_a_backlog_stays_within_the_budget_while_the_store_is_away(world: World) -> None:
+@pytest.mark.parametrize(
+    ("flush_max_bytes", "buffer_max_bytes"),
+    [(64 * 1024, 10**9), (10**9, 1024 * 1024)],
+    ids=["queue", "budget"],
+)
+async def test_a_backlog_stays_within_the_budget_while_the_store_is_away(
+    world: World, flush_max_bytes: int, buffer_max_bytes: int
+) -> None:
     budget = 1024 * 1024
-    async with world.sink(flush_max_bytes=256 * 1024, buffer_max_bytes=budget):
+    async with world.sink(
+        flush_max_seconds=60, flush_max_bytes=flush_max_bytes, buffer_max_bytes=buffer_max_bytes
+    ):
         await world.pass_time(1)
         world.store.away = True
         for _ in range(30):
             for index in range(20):
-                world.broker.append(P0, a_pin(index, title=uuid.uuid4().hex * 400))
+                world.broker.append(P0, a_pin(index, title=random.randbytes(4000).hex()))
             await world.pass_time(0.5)
         assert 0 < world.metric("pinflow_sink_buffered_bytes") < 2 * budget
         world.store.away = False

@@ -154,7 +154,7 @@ class InMemoryProducer:
 
     def __init__(self, broker: InMemoryBroker) -> None:
         self._broker = broker
-        self._unanswered: list[asyncio.Future[Ack]] = []
+        self._unanswered: list[tuple[asyncio.Future[Ack], InMemoryBatch, TopicPartition]] = []
         self.starts = 0
 
     async def start(self) -> None:
@@ -168,9 +168,15 @@ class InMemoryProducer:
 
     def fail_unanswered(self, why: str) -> None:
         """Fail every unanswered batch, as a dead sender does."""
-        for future in self._unanswered:
+        for future, _, _ in self._unanswered:
             if not future.done():
                 future.set_exception(DeliveryUnknown(why))
+        self._unanswered.clear()
+
+    def answer_late(self) -> None:
+        """Write and acknowledge every unanswered batch after all."""
+        for future, batch, to in self._unanswered:
+            future.set_result(self._write(batch, to))
         self._unanswered.clear()
 
     async def partition_count(self, topic: str) -> int:
@@ -191,15 +197,18 @@ class InMemoryProducer:
         self._broker.require()
         future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
         if self._broker.silent or to.partition in self._broker.silent_partitions:
-            self._unanswered.append(future)
-            return future
+            self._unanswered.append((future, batch, to))
+        else:
+            future.set_result(self._write(batch, to))
+        return future
+
+    def _write(self, batch: InMemoryBatch, to: TopicPartition) -> Ack:
         stamp = int(self._broker.clock.now() * 1000)
         offsets = [
             self._broker.append(to, value, key=key, headers=headers, timestamp=stamp)
             for key, value, headers in batch.records
         ]
-        future.set_result(Ack(offsets[0], stamp))
-        return future
+        return Ack(offsets[0], stamp)
 
 
 class InMemoryConsumer:

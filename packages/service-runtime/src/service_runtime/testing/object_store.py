@@ -7,16 +7,23 @@ from service_runtime.object_store import StoredObject, StoreUnavailable
 
 
 class InMemoryObjectStore:
-    """A dictionary. `away` refuses everything; `lose_answers` makes that many writes happen unanswered."""
+    """A dictionary, with faults.
+
+    `away` refuses everything, `lose_answers` makes that many writes happen unanswered, and while `open` is
+    cleared every call waits.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, StoredObject] = {}
         self.away = False
         self.lose_answers = 0
+        self.open = asyncio.Event()
+        self.open.set()
         self.puts = 0
 
     async def _arrive(self) -> None:
         await asyncio.sleep(0)  # a real call always gives other tasks a turn
+        await self.open.wait()
         if self.away:
             raise StoreUnavailable("the object store is away")
 
