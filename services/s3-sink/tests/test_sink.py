@@ -202,7 +202,7 @@ async def test_an_object_of_another_log_at_our_key_stops(world: World) -> None:
     stamp = world.broker.log(P0)[0].timestamp
     async with world.sink():
         await world.pass_time(1)
-        world.put_object(0, 3, stamp + 1, stamp + 1)
+        world.put_object(0, 3, stamp + 1, stamp)
         await world.pass_time(6)
         assert "topic-recreated" in world.ready()["pins-0"]
 
