@@ -11,7 +11,7 @@ help: ## list the commands
 
 ## Run it
 demo: setup ## set up, start the stack, post the reference dataset, show what arrived where
-	@$(RUN) native demo
+	@$(RUN) native up && $(RUN) pinflow-demo
 up: setup ## start the stack: servers and services as local processes
 	@$(RUN) native up
 status: setup ## what runs, where, and what it waits for

@@ -1,10 +1,12 @@
 """2,000 pins pass while each service is killed once: nothing lost, nothing doubled."""
 
 import asyncio
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 
+import pytest
 from native_stack.demo import archive_settings
 from native_stack.reconcile import OffsetRange, log_ends, read_archive, read_topic
 from native_stack.stack import Stack
@@ -12,11 +14,13 @@ from pin_emulator.answers import Receipt
 from pin_emulator.poster import post
 from pin_emulator.summary import Summary
 from pin_emulator.traffic import traffic
+from pin_schema.archive import ArchivedRecord
 from pin_schema.wire import decode, partition_key
 from service_runtime.s3 import s3_bucket
 
 PINS = 2_000
-SEED = 20_226
+# `make test` runs one seeded round, `make test-long` twenty.
+ROUNDS = 20 if os.environ.get("PINFLOW_LONG") else 1
 
 
 @dataclass
@@ -32,11 +36,14 @@ class Receipts:
             self.pins[receipt["partition"], receipt["offset"]] = pin
 
 
-async def test_every_acknowledged_pin_is_archived_once_though_each_service_dies(stack: Stack) -> None:
+@pytest.mark.parametrize("seed", range(ROUNDS))
+async def test_every_acknowledged_pin_is_archived_once_though_each_service_dies(
+    stack: Stack, seed: int
+) -> None:
     stack.up(only=["ingest-api", "s3-sink"])
     kafka = f"127.0.0.1:{stack.settings.kafka_port}"
     before = await log_ends(kafka, "pins")
-    pins = list(islice(traffic(SEED), PINS))
+    pins = list(islice(traffic(seed), PINS))
     receipts = Receipts()
 
     summary = await _post_while_services_die(stack, pins, receipts)
@@ -91,7 +98,7 @@ def _assert_only_unanswered_pins_are_repeated(
     assert surplus.total() <= summary.retries.total()
 
 
-async def _archived(stack: Stack, span: OffsetRange) -> list:  # type: ignore[type-arg]
+async def _archived(stack: Stack, span: OffsetRange) -> list[ArchivedRecord]:
     async with asyncio.timeout(60), s3_bucket(archive_settings(stack)) as store:
         while True:
             records = await read_archive(store, span)

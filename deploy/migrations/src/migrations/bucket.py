@@ -1,0 +1,150 @@
+"""Creates the bucket, states who may write the archive, proves that the store keeps the archive's promise."""
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aioboto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from migrations import conditional_put
+from migrations.errors import RefusedError
+from migrations.progress import Plan, until_it_answers
+from migrations.settings import MigrateSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from types_aiobotocore_s3 import S3Client
+
+ARCHIVE_PREFIX = "raw/"
+US_EAST_1 = "us-east-1"
+FIRST_SERVER_ERROR = 500
+
+
+class StoreAwayError(Exception):
+    """The store does not answer, or answers that it is not well."""
+
+
+async def migrate(settings: MigrateSettings, plan: Plan) -> None:
+    """Leave a bucket with its policy; raise StoreNotAtomicError when the store cannot hold the archive."""
+    async with connected(settings) as client:
+
+        async def attempt() -> None:
+            try:
+                await _migrate(client, settings, plan)
+            except HTTPClientError as error:
+                raise StoreAwayError(str(error)) from error
+            except ClientError as error:
+                raise _refused_or_away(error) from error
+            except BotoCoreError as error:
+                raise RefusedError(
+                    f"the S3 client cannot work: {error}. Check the MIGRATE_S3_… variables"
+                ) from error
+
+        address = settings.s3_endpoint_url or f"AWS S3 in {settings.s3_region}"
+        await until_it_answers("the object store", address, attempt, (StoreAwayError, OSError))
+
+
+async def _migrate(client: "S3Client", settings: MigrateSettings, plan: Plan) -> None:
+    exists = await _exists(client, settings.s3_bucket)
+    if not exists and plan.does("create bucket", bucket=settings.s3_bucket):
+        await _create(client, settings)
+        exists = True
+    if settings.s3_sink_principal:
+        wanted = archive_policy(settings.s3_bucket, settings.s3_sink_principal)
+        found = await _policy(client, settings.s3_bucket) if exists else None
+        if wanted != found and plan.does("put bucket policy", sink=settings.s3_sink_principal):
+            await client.put_bucket_policy(Bucket=settings.s3_bucket, Policy=json.dumps(wanted))
+    if plan.does("race conditional PUTs", rounds=conditional_put.ROUNDS, racers=conditional_put.RACERS):
+        await conditional_put.prove(client, settings.s3_bucket)
+
+
+def archive_policy(bucket: str, sink: str) -> dict[str, object]:
+    """Return the policy by which the sink puts, gets and lists the archive, and deletes nothing."""
+    principal = {"AWS": [sink]}
+    objects = {
+        "Sid": "SinkWritesTheArchive",
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": ["s3:PutObject", "s3:GetObject"],
+        "Resource": [f"arn:aws:s3:::{bucket}/{ARCHIVE_PREFIX}*"],
+    }
+    listing = {
+        "Sid": "SinkListsTheArchive",
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": ["s3:ListBucket"],
+        "Resource": [f"arn:aws:s3:::{bucket}"],
+    }
+    return {"Version": "2012-10-17", "Statement": [objects, listing]}
+
+
+async def _exists(client: "S3Client", bucket: str) -> bool:
+    try:
+        await client.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if _code(error) in {"404", "NoSuchBucket"}:
+            return False
+        raise
+    return True
+
+
+async def _create(client: "S3Client", settings: MigrateSettings) -> None:
+    try:
+        if settings.s3_region == US_EAST_1:
+            # S3 refuses to be told its default region.
+            await client.create_bucket(Bucket=settings.s3_bucket)
+        else:
+            region: Any = {"LocationConstraint": settings.s3_region}
+            await client.create_bucket(Bucket=settings.s3_bucket, CreateBucketConfiguration=region)
+    except ClientError as error:
+        if _code(error) != "BucketAlreadyOwnedByYou":
+            raise
+
+
+async def _policy(client: "S3Client", bucket: str) -> object:
+    try:
+        answer = await client.get_bucket_policy(Bucket=bucket)
+    except ClientError as error:
+        if _code(error) == "NoSuchBucketPolicy":
+            return None
+        raise
+    return json.loads(answer["Policy"])
+
+
+def _refused_or_away(error: ClientError) -> Exception:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status >= FIRST_SERVER_ERROR:
+        return StoreAwayError(str(error))
+    return RefusedError(
+        f"the object store refused: {error}. Check MIGRATE_S3_ACCESS_KEY_ID and its secret, "
+        "MIGRATE_S3_BUCKET and MIGRATE_S3_SINK_PRINCIPAL"
+    )
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@asynccontextmanager
+async def connected(settings: MigrateSettings) -> "AsyncIterator[S3Client]":
+    """Open an S3 client with the settings' keys."""
+    secret = settings.s3_secret_access_key
+    session = aioboto3.Session(
+        aws_access_key_id=settings.s3_access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        region_name=settings.s3_region,
+    )
+    config = Config(
+        connect_timeout=3,
+        read_timeout=10,
+        # A PUT that is sent again by the SDK would lose against its own first try.
+        retries={"total_max_attempts": 1},
+        max_pool_connections=conditional_put.RACERS,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    async with session.client("s3", endpoint_url=settings.s3_endpoint_url, config=config) as client:
+        yield client

@@ -1,0 +1,113 @@
+"""Creates the keyspace and applies the numbered .cql files, each recorded with its checksum."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cassandra import AuthenticationFailed, DriverException, RequestValidationException
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
+from cassandra.policies import DCAwareRoundRobinPolicy
+
+from migrations import versions
+from migrations.errors import RefusedError
+from migrations.progress import Plan, until_it_answers
+from migrations.settings import MigrateSettings
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
+
+FOLDER = "cassandra_files"
+CONNECT_SECONDS = 5
+# The schema must agree on every node before the next statement builds on it.
+AGREEMENT_SECONDS = 30
+NOT_YET = (NoHostAvailable, DriverException, OSError)
+RECORDS = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    name text PRIMARY KEY,
+    checksum text,
+    applied_at timestamp
+)
+"""
+RECORD = "INSERT INTO schema_migrations (name, checksum, applied_at) VALUES (%s, %s, toTimestamp(now()))"
+COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
+
+
+async def migrate(settings: MigrateSettings, plan: Plan) -> None:
+    """Apply what is not applied yet; raise RefusedError when an applied file has changed."""
+    address = f"{settings.cassandra_contact_points}:{settings.cassandra_port}"
+
+    async def attempt() -> None:
+        # The driver blocks.
+        await asyncio.to_thread(_migrate, settings, plan)
+
+    await until_it_answers("Cassandra", address, attempt, NOT_YET)
+
+
+def statements(text: str) -> list[str]:
+    """Split a .cql file; a semicolon ends a statement and stands nowhere else."""
+    return [part.strip() for part in COMMENT.sub("", text).split(";") if part.strip()]
+
+
+def _migrate(settings: MigrateSettings, plan: Plan) -> None:
+    with _session(settings) as session:
+        try:
+            _apply(session, settings, plan)
+        except RequestValidationException as error:
+            raise RefusedError(f"Cassandra refused a statement: {error}") from error
+
+
+@contextmanager
+def _session(settings: MigrateSettings) -> "Iterator[Session]":
+    hosts = [host.strip() for host in settings.cassandra_contact_points.split(",")]
+    cluster = Cluster(
+        hosts,
+        port=settings.cassandra_port,
+        connect_timeout=CONNECT_SECONDS,
+        max_schema_agreement_wait=AGREEMENT_SECONDS,
+        execution_profiles={
+            EXEC_PROFILE_DEFAULT: ExecutionProfile(
+                DCAwareRoundRobinPolicy(), request_timeout=AGREEMENT_SECONDS
+            )
+        },
+        protocol_version=5,
+    )
+    try:
+        yield cluster.connect()
+    except NoHostAvailable as error:
+        if any(isinstance(cause, AuthenticationFailed) for cause in dict(error.errors).values()):
+            raise RefusedError(f"Cassandra refused the login: {error}") from error
+        raise
+    finally:
+        cluster.shutdown()
+
+
+def _apply(session: "Session", settings: MigrateSettings, plan: Plan) -> None:
+    keyspace = settings.cassandra_keyspace
+    exists = keyspace in session.cluster.metadata.keyspaces
+    if not exists:
+        replication = settings.cassandra_replication
+        if plan.does("create keyspace", keyspace=keyspace, replication=replication):
+            session.execute(f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {replication}")
+            exists = True
+    if exists:
+        session.set_keyspace(keyspace)
+        if not plan.dry_run:
+            session.execute(RECORDS)
+    applied = _applied(session, keyspace) if exists else {}
+    for migration in versions.pending(versions.load(FOLDER), applied, "Cassandra"):
+        if plan.does("apply to Cassandra", file=migration.name):
+            for statement in statements(migration.text):
+                session.execute(statement)
+            session.execute(
+                RECORD,
+                (migration.name, migration.checksum),
+            )
+
+
+def _applied(session: "Session", keyspace: str) -> dict[str, str]:
+    if "schema_migrations" not in session.cluster.metadata.keyspaces[keyspace].tables:
+        return {}
+    rows = session.execute("SELECT name, checksum FROM schema_migrations")
+    return {row.name: row.checksum for row in rows}

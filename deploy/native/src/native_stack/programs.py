@@ -1,0 +1,165 @@
+"""The programs of the stack, in flow order. A new one is one short class here, or in servers/."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from native_stack import builds, probes
+from native_stack.credentials import S3_ROOT_KEY_ID, S3_SINK_KEY_ID
+from native_stack.errors import NativeError
+from native_stack.program import Context, Program, wheel_dir
+from native_stack.servers.cassandra import Cassandra
+from native_stack.servers.kafka import Kafka
+from native_stack.servers.postgres import Postgres, dsn_file
+from native_stack.servers.redis import Redis
+from native_stack.servers.s3 import S3, binary
+
+BUCKET = "pinflow"
+# Exit codes of `migrate` that mean "no, and trying again changes nothing" (migrations/errors.py, EX_CONFIG).
+MIGRATE_REFUSALS = (3, 4, 78)
+
+
+class Service(Program):
+    """A Python service of ours: a console script that reads its own prefix of the environment."""
+
+    prefix: ClassVar[str]
+
+    def command(self) -> list[str]:
+        """Return the console script of the same name."""
+        return [console_script(self.name)]
+
+    def own_environment(self) -> dict[str, str]:
+        """Return where it listens, how much it says, and what it is told in particular."""
+        told = {"HTTP_HOST": "127.0.0.1", "HTTP_PORT": str(self.port), "LOG_LEVEL": self.settings.log_level}
+        return {f"{self.prefix}_{name}": value for name, value in (told | self.service_settings()).items()}
+
+    def service_settings(self) -> dict[str, str]:
+        """Return its settings, without the prefix."""
+        return {}
+
+    def probe(self) -> None:
+        """Ask its readiness, which names the dependency it waits for."""
+        probes.service_ready(self.port)
+
+
+class Migrate(Program):
+    """Topics, bucket, keyspace and tables: runs until all servers of this stack have theirs."""
+
+    name = "migrate"
+    purpose = "topics, bucket, tables"
+    builds = (builds.VERSITYGW,)
+    one_shot = True
+    refusals = MIGRATE_REFUSALS
+    steps: ClassVar[dict[str, str]] = {
+        Kafka.name: "kafka",
+        S3.name: "bucket",
+        Cassandra.name: "cassandra",
+        Postgres.name: "postgres",
+    }
+
+    def command(self) -> list[str]:
+        """Return the one-shot that makes the sink's S3 account and then runs the steps."""
+        steps = [step for server, step in self.steps.items() if server in self.context.programs]
+        if not steps:
+            raise NativeError(
+                f"migrate has nothing to do: start it together with one of {', '.join(self.steps)}"
+            )
+        if len(steps) == len(self.steps):
+            steps = ["all"]
+        secret = str(self.context.credentials.s3_sink_secret_file)
+        script = [console_script("migrate"), *steps]
+        return [sys.executable, "-m", "native_stack.migrate", str(binary(self.context)), secret, *script]
+
+    def own_environment(self) -> dict[str, str]:
+        """Return where the servers are, and the keys to change them."""
+        told = kafka_settings(self.context) | {
+            "LOG_LEVEL": self.settings.log_level,
+            "S3_ENDPOINT_URL": s3_url(self.context),
+            "S3_BUCKET": BUCKET,
+            "S3_ACCESS_KEY_ID": S3_ROOT_KEY_ID,
+            "S3_SECRET_ACCESS_KEY_FILE": str(self.context.credentials.s3_root_secret_file),
+            "S3_SINK_PRINCIPAL": S3_SINK_KEY_ID,
+            "CASSANDRA_CONTACT_POINTS": "127.0.0.1",
+            "CASSANDRA_PORT": str(self.settings.cassandra_port),
+            "POSTGRES_DSN_FILE": str(dsn_file(self.context)),
+        }
+        return {f"MIGRATE_{name}": value for name, value in told.items()}
+
+    def inputs(self) -> Iterable[Path]:
+        """Return the migrations: a new one must run on a stack that is up."""
+        package = wheel_dir("migrations")
+        return sorted(path for path in package.rglob("*") if path.suffix in {".py", ".cql", ".sql", ".toml"})
+
+
+class IngestApi(Service):
+    """HTTP in, Kafka out."""
+
+    name = "ingest-api"
+    purpose = "takes pins over HTTP"
+    ports = ("ingest_port",)
+    prefix = "INGEST"
+
+    def service_settings(self) -> dict[str, str]:
+        """Return where Kafka is."""
+        return kafka_settings(self.context)
+
+
+class S3Sink(Service):
+    """Kafka in, archive out."""
+
+    name = "s3-sink"
+    purpose = "archives the topic"
+    ports = ("sink_port",)
+    prefix = "SINK"
+
+    def service_settings(self) -> dict[str, str]:
+        """Return where Kafka and the archive are; flushes come early so that a demo shows objects soon."""
+        return kafka_settings(self.context) | {
+            "S3_ENDPOINT_URL": s3_url(self.context),
+            "S3_BUCKET": BUCKET,
+            "S3_ACCESS_KEY_ID": S3_SINK_KEY_ID,
+            "S3_SECRET_ACCESS_KEY_FILE": str(self.context.credentials.s3_sink_secret_file),
+            "FLUSH_MAX_SECONDS": "2",
+        }
+
+
+PROGRAMS: tuple[type[Program], ...] = (Kafka, S3, Cassandra, Postgres, Redis, Migrate, IngestApi, S3Sink)
+SERVICES: tuple[type[Program], ...] = (IngestApi, S3Sink)
+
+
+def by_name(name: str) -> type[Program]:
+    """Return a program's class; raise NativeError naming those that exist."""
+    for program in PROGRAMS:
+        if program.name == name:
+            return program
+    known = ", ".join(program.name for program in PROGRAMS)
+    raise NativeError(f"there is no program {name!r}: choose among {known}")
+
+
+def variable_prefix(program: type[Program]) -> str | None:
+    """Return the prefix of the variables a person may set for a program, or None."""
+    if issubclass(program, Service):
+        return f"{program.prefix}_"
+    return "MIGRATE_" if program is Migrate else None
+
+
+def without_program_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment from which no program hears anything that it is not told by name."""
+    prefixes = tuple(prefix for program in PROGRAMS if (prefix := variable_prefix(program)))
+    return {name: value for name, value in environment.items() if not name.startswith(prefixes)}
+
+
+def kafka_settings(context: Context) -> dict[str, str]:
+    """Return where Kafka is."""
+    return {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{context.settings.kafka_port}"}
+
+
+def s3_url(context: Context) -> str:
+    """Return where the S3 server is."""
+    return f"http://127.0.0.1:{context.settings.s3_port}"
+
+
+def console_script(name: str) -> str:
+    """Return the path of a console script of the environment we run in."""
+    return str(Path(sys.executable).parent / name)

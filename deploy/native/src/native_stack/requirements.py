@@ -1,0 +1,103 @@
+"""What the machine must bring: a JDK 17, Maven, uv. Debian as root gets the first two by itself."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from native_stack.errors import MissingRequirementError
+
+JAVA_VERSION = "17"
+JVM_DIR = Path("/usr/lib/jvm")
+
+
+def find_java() -> Path:
+    """Return the `java` of a JDK 17 (Cassandra 5 refuses 21 and 25), installing it where that is possible."""
+    return _find_or_install(
+        _java_17,
+        "openjdk-17-jre-headless",
+        f"Kafka and Cassandra need Java {JAVA_VERSION}, found {{found}}: "
+        f"install one (Debian: apt-get install openjdk-17-jre-headless) or point JAVA_HOME at one",
+        lambda: ", ".join(f"{version} in {home}" for home, version in _javas()) or "no Java",
+    )
+
+
+def find_maven() -> Path:
+    """Return `mvn`, installing it where that is possible."""
+    return _find_or_install(
+        lambda: _on_path("mvn"),
+        "maven",
+        "the jars of Kafka and Cassandra are fetched by Maven, found {found}: "
+        "install Maven (Debian: apt-get install maven) and see that mvn is on PATH",
+        lambda: "no mvn on PATH",
+    )
+
+
+def find_uv() -> Path:
+    """Return the uv that runs us, or the one on PATH; it brings the Go toolchain."""
+    named = os.environ.get("UV")
+    found = Path(named) if named else _on_path("uv")
+    if found is None:
+        raise MissingRequirementError(
+            "versitygw is built with the Go toolchain that uv brings, found no uv: "
+            "start this command with `uv run native …`, or put uv on PATH"
+        )
+    return found
+
+
+def _find_or_install(
+    find: Callable[[], Path | None], package: str, message: str, found: Callable[[], str]
+) -> Path:
+    path = find()
+    if path is None and os.geteuid() == 0 and _on_path("apt-get"):
+        _apt_install(package)
+        path = find()
+    if path is None:
+        raise MissingRequirementError(message.format(found=found()))
+    return path
+
+
+def _apt_install(package: str) -> None:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", package]):
+        # A failure shows as "still not found": the caller's message says what to do by hand.
+        subprocess.run(["apt-get", "-qq", *arguments], env=environment, check=False, capture_output=True)  # noqa: S603, S607
+
+
+def _on_path(name: str) -> Path | None:
+    found = shutil.which(name)
+    return Path(found) if found else None
+
+
+def _java_17() -> Path | None:
+    homes = [home for home, version in _javas() if version.split(".")[0] == JAVA_VERSION]
+    return homes[0] / "bin" / "java" if homes else None
+
+
+def _javas() -> Iterator[tuple[Path, str]]:
+    for home in _java_homes():
+        version = java_version(home)
+        if version:
+            yield home, version
+
+
+def _java_homes() -> Iterator[Path]:
+    if os.environ.get("JAVA_HOME"):
+        yield Path(os.environ["JAVA_HOME"])
+    on_path = _on_path("java")
+    if on_path:
+        yield on_path.resolve().parent.parent
+    if JVM_DIR.is_dir():
+        yield from (home for home in sorted(JVM_DIR.iterdir()) if home.is_dir() and not home.is_symlink())
+
+
+def java_version(home: Path) -> str | None:
+    """Return the version that a Java installation's `release` file states, or None when it is no Java."""
+    release = home / "release"
+    if not (home / "bin" / "java").exists() or not release.is_file():
+        return None
+    for line in release.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("JAVA_VERSION="):
+            return line.partition("=")[2].strip().strip('"')
+    return None

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+from native_stack import requirements
+from native_stack.errors import MissingRequirementError
+
+
+def a_java(home: Path, version: str) -> Path:
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "java").touch(mode=0o755)
+    (home / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')
+    return home
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without anything, whose user is not root."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setattr(requirements, "JVM_DIR", tmp_path / "jvm")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    return tmp_path
+
+
+def test_a_jdk_17_is_found_beside_a_newer_one(machine: Path) -> None:
+    a_java(machine / "jvm" / "a-25", "25.0.1")
+    home = a_java(machine / "jvm" / "b-17", "17.0.15")
+    assert requirements.find_java() == home / "bin" / "java"
+
+
+def test_java_home_goes_first(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_java(machine / "jvm" / "17", "17.0.1")
+    mine = a_java(machine / "mine", "17.0.2")
+    monkeypatch.setenv("JAVA_HOME", str(mine))
+    assert requirements.find_java() == mine / "bin" / "java"
+
+
+def test_a_link_on_path_leads_to_its_installation(machine: Path) -> None:
+    home = a_java(machine / "opt" / "jdk", "17.0.1")
+    (machine / "bin").mkdir()
+    (machine / "bin" / "java").symlink_to(home / "bin" / "java")
+    assert requirements.find_java() == home / "bin" / "java"
+
+
+def test_another_java_is_named_in_the_message(machine: Path) -> None:
+    home = a_java(machine / "jvm" / "25", "25.0.1")
+    with pytest.raises(MissingRequirementError) as caught:
+        requirements.find_java()
+    assert f"need Java 17, found 25.0.1 in {home}" in str(caught.value)
+    assert "apt-get install openjdk-17-jre-headless" in str(caught.value)
+
+
+def test_no_maven_says_how_to_get_it(machine: Path) -> None:
+    with pytest.raises(MissingRequirementError, match="apt-get install maven"):
+        requirements.find_maven()
+
+
+def test_no_uv_says_how_to_start(machine: Path) -> None:
+    with pytest.raises(MissingRequirementError, match="uv run native"):
+        requirements.find_uv()
+
+
+def test_the_uv_that_runs_us_is_used(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV", "/opt/uv")
+    assert requirements.find_uv() == Path("/opt/uv")
+
+
+def test_root_on_debian_gets_what_is_missing(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bin_dir = machine / "bin"
+    bin_dir.mkdir()
+    apt = bin_dir / "apt-get"
+    apt.write_text(
+        f'#!/bin/sh\ncase "$*" in *maven*) echo > {bin_dir}/mvn; /bin/chmod +x {bin_dir}/mvn;; esac\n'
+    )
+    apt.chmod(0o755)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert requirements.find_maven() == bin_dir / "mvn"
