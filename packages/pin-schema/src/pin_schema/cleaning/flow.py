@@ -1,0 +1,50 @@
+"""The flow of cleaning: split raw pins, clean the valid side, keep the newest version of each side.
+
+Raw pins have the columns of `spark_types.RAW_RECORD`. `split` and `clean` work on batches and streams alike.
+"""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name every Spark programmer reads
+
+from pin_schema.cleaning.downloaded import downloaded
+from pin_schema.cleaning.follower_count import follower_count
+from pin_schema.cleaning.image import image_src, rejection_reason
+from pin_schema.cleaning.save_location import save_location
+from pin_schema.cleaning.sentinels import DESCRIPTION, POSTER_NAME, TITLE, known_text
+from pin_schema.cleaning.tag_list import tag_list
+from pin_schema.cleaning.text import text
+
+
+def split(raw: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """The valid pins and the rejected ones, as they came; the rejected with their `reason`."""
+    reason = rejection_reason(F.col("image_src"))
+    return raw.where(reason.isNull()), raw.where(reason.isNotNull()).withColumn("reason", reason)
+
+
+def clean(valid: DataFrame) -> DataFrame:
+    """Valid raw pins as CleanPin's columns; `unique_id` becomes the canonical (lower-case) text."""
+    return valid.select(
+        F.col("index").alias("idx"),
+        known_text(F.col("title"), TITLE).alias("title"),
+        known_text(F.col("poster_name"), POSTER_NAME).alias("poster_name"),
+        text(F.col("category")).alias("category"),
+        follower_count(F.col("follower_count")).alias("follower_count"),
+        known_text(F.col("description"), DESCRIPTION).alias("description"),
+        image_src(F.col("image_src")).alias("image_src"),
+        text(F.col("is_image_or_video")).alias("is_image_or_video"),
+        tag_list(F.col("tag_list")).alias("tag_list"),
+        F.lower("unique_id").alias("unique_id"),
+        downloaded(F.col("downloaded")).alias("downloaded"),
+        save_location(F.col("save_location")).alias("save_location"),
+        "event_time",
+        "source_partition",
+        "source_offset",
+    )
+
+
+def newest(pins: DataFrame) -> DataFrame:
+    """The version of each `unique_id` with the greatest (event_time, source_offset); for batches only."""
+    # The partition decides only between versions written before and after the topic got more partitions.
+    version = F.struct("event_time", "source_offset", "source_partition")
+    versions = pins.groupBy(F.lower("unique_id"))
+    return versions.agg(F.max_by(F.struct("*"), version).alias("pin")).select("pin.*")
