@@ -25,7 +25,7 @@ reset: setup ## stop the stack and delete its data, secrets and logs
 
 ## Prove it
 test: setup check build ## all tests: checks, unit, contract, integration, end to end
-	@$(PYTEST) packages services deploy tests
+	@$(PYTEST) packages services deploy tests/contract tests/integration tests/e2e
 check: setup ## formatting, lint and types
 	@$(RUN) ruff format --check --quiet . && $(RUN) ruff check --quiet . && $(RUN) mypy
 test-unit: setup build ## tests that need no network and no server
@@ -37,7 +37,7 @@ test-integration: setup build ## each service with its real neighbours
 test-e2e: setup build ## the whole line, faults included
 	@$(PYTEST) tests/e2e
 test-long: setup build ## the proofs in their full length
-	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests
+	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests/contract tests/integration tests/e2e
 
 ## Work on it
 setup: ## install what the project needs into .venv
