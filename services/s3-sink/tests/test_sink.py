@@ -197,6 +197,26 @@ async def test_records_read_before_an_adoption_are_read_again(world: World) -> N
     assert ends[-1] == 25
 
 
+async def test_nothing_is_sealed_at_the_old_position_while_an_adoption_takes_its_time(world: World) -> None:
+    world.post(6)
+    stamp = world.broker.log(P0)[0].timestamp
+    async with world.sink(flush_max_seconds=1, flush_max_bytes=1024):
+        await world.pass_time(0.5)
+        world.put_object(0, 3, stamp, stamp)
+        world.broker.latency = 0.7
+        await world.pass_time(0.6)
+        for _ in range(20):
+            world.post(20)
+            await world.pass_time(0.2)
+        world.broker.latency = 0
+        await world.pass_time(5)
+        assert world.metric("pinflow_sink_objects_total", outcome="adopted") == 1
+    starts = {ObjectKey.parse(key).start: o for key, o in world.store.objects.items()}
+    ends = [int(starts[start].metadata["end"]) for start in sorted(starts)]
+    assert sorted(starts) == [0, *(end + 1 for end in ends[:-1])], "each object starts where the last ended"
+    assert ends[-1] == 405
+
+
 async def test_an_object_of_another_log_at_our_key_stops(world: World) -> None:
     world.post(6)
     stamp = world.broker.log(P0)[0].timestamp
@@ -389,6 +409,24 @@ async def test_records_lost_to_retention_stop_a_running_chain(world: World) -> N
         world.broker.delete_before(P0, 7)
         await world.pass_time(6)
         assert "records 5..6 were deleted before they were read" in world.ready()["pins-0"]
+
+
+async def test_what_was_read_before_a_hole_is_stored_though_the_chain_stops(world: World) -> None:
+    async with world.sink(flush_max_seconds=1):
+        world.post(5)
+        await world.pass_time(0.5)
+        world.store.open.clear()
+        await world.pass_time(1)  # the first object is on its way
+        world.post(2)
+        await world.pass_time(0.3)
+        world.post(3)
+        world.broker.delete_before(P0, 9)
+        await world.pass_time(0.3)
+        assert "deleted-by-retention" in world.ready()["pins-0"]
+        world.store.open.set()
+        await world.pass_time(3)
+        assert world.offsets() == list(range(7))
+        assert "deleted-by-retention" in world.ready()["pins-0"]
 
 
 async def test_retention_that_took_only_archived_records_is_no_loss(world: World) -> None:

@@ -74,6 +74,7 @@ class Chain:
         self._sealed: deque[SealedObject] = deque()
         self._something_sealed = asyncio.Event()
         self._paused = True
+        self._stopped = False
         self._state.down("finding where the archive ends")
         self.worker = asyncio.create_task(self._work(), name=f"chain-{partition.partition}")
 
@@ -82,7 +83,7 @@ class Chain:
     @property
     def is_reading(self) -> bool:
         """Whether records are expected: positioned, not paused, not stopped."""
-        return self.next_offset is not None and self._seek is None and not self._paused
+        return self.next_offset is not None and not self._paused
 
     @property
     def is_stored(self) -> bool:
@@ -118,18 +119,22 @@ class Chain:
         self._paused = pause
 
     async def take(self, records: Sequence[Record]) -> None:
-        """Append records that follow the last one; raise nothing, stop by name instead."""
-        if self._seek is not None or self.next_offset is None:
-            return  # what was read before a seek belongs to no position any more
+        """Append records that follow the last one; when they do not follow, stop by name."""
+        if self.next_offset is None:
+            return  # what was read before an adoption belongs to no position any more
         self.read_at = self._clock.monotonic()
-        try:
-            if self._proof is not None or records[0].offset != self.next_offset:
-                log_start, _ = await self._log_range()
-                proof, self._proof = self._proof, None
+        if self._proof is not None or records[0].offset != self.next_offset:
+            log_start, _ = await self._log_range()
+            if self.next_offset is None:
+                return  # the worker has adopted meanwhile
+            proof, self._proof = self._proof, None
+            try:
                 records = continuing(records, self.next_offset, proof, log_start)
-            self._append(records)
-        except ChainStop as stop:
-            self._halt(stop)
+            except ChainStop as stop:
+                self.seal()  # what was read before is sound
+                self._halt(stop)
+                return
+        self._append(records)
 
     def _append(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -169,10 +174,13 @@ class Chain:
                 else:
                     self._something_sealed.clear()
         except ChainStop as stop:
+            self._drop()
             self._halt(stop)
 
     async def _resume(self, newest: ObjectMetadata | None, committed: int | None) -> None:
         start, end = await self._log_range()
+        if self._stopped:
+            return
         self._seek = resume_point(newest, committed, start, end)
         self.archived_to = self._seek.offset
         log.info("archiving goes on", partition=self.partition.partition, offset=self._seek.offset)
@@ -217,8 +225,13 @@ class Chain:
             )
         log.warning("adopting an object of another member", key=str(sealed.key), end=standing.end)
         self._metrics.objects.labels("adopted").inc()
-        self._sealed.clear()
+        # At once, before anything is awaited: the loop must not seal what belongs to the old position.
+        self._drop()
         await self._resume(standing, None)
+
+    def _drop(self) -> None:
+        self.next_offset, self._open = None, None
+        self._sealed.clear()
 
     async def _commit(self) -> None:
         try:
@@ -231,5 +244,5 @@ class Chain:
         log.error("archiving of a partition has stopped", partition=self.partition, why=str(stop))
         self._metrics.stopped.labels(self.partition.partition, stop.reason).set(1)
         self._state.down(str(stop))
-        self.next_offset, self._open, self._seek = None, None, None
-        self._sealed.clear()
+        self._stopped = True
+        self.next_offset = None

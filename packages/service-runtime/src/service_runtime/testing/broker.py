@@ -43,6 +43,7 @@ class InMemoryBroker:
 
     `away` refuses everything. `silent` takes batches and never answers, `silent_partitions` does so for
     some. `deaf` accepts every call but returns no records, as when a consumer has lost its coordinator.
+    `latency` is how long questions about offsets take, in seconds.
     """
 
     def __init__(self, clock: Clock, topics: Mapping[str, int]) -> None:
@@ -51,6 +52,7 @@ class InMemoryBroker:
         self.silent = False
         self.silent_partitions: set[int] = set()
         self.deaf = False
+        self.latency = 0.0
         self.commits: dict[tuple[str, TopicPartition], int] = {}
         self._logs = {TopicPartition(name, p): _Log() for name, count in topics.items() for p in range(count)}
         self._members: defaultdict[tuple[str, str], list[InMemoryConsumer]] = defaultdict(list)
@@ -60,8 +62,7 @@ class InMemoryBroker:
         return list(self._logs[partition].records)
 
     def log_of(self, partition: TopicPartition) -> _Log:
-        """Return the partition's log; raises BrokerUnavailable while away."""
-        self.require()
+        """Return the partition's log with its bounds."""
         return self._logs[partition]
 
     def partitions(self, topic: str) -> list[TopicPartition]:
@@ -72,6 +73,12 @@ class InMemoryBroker:
         """Raise BrokerUnavailable while the broker is away."""
         if self.away:
             raise BrokerUnavailable("the broker is away")
+
+    async def arrive(self) -> None:
+        """Take the time of a round trip; raise BrokerUnavailable while the broker is away."""
+        if self.latency:
+            await self.clock.sleep(self.latency)
+        self.require()
 
     def append(
         self,
@@ -280,15 +287,16 @@ class InMemoryConsumer:
 
     async def commit(self, partition: TopicPartition, offset: int) -> None:
         """Commit the next offset to read."""
-        self._broker.require()
+        await self._broker.arrive()
         self._broker.commits[self.membership[1], partition] = offset
 
     async def committed(self, partition: TopicPartition) -> int | None:
         """Return the committed offset or None."""
-        self._broker.require()
+        await self._broker.arrive()
         return self._broker.commits.get((self.membership[1], partition))
 
     async def log_range(self, partition: TopicPartition) -> tuple[int, int]:
         """Return the first offset still held and the offset after the last."""
+        await self._broker.arrive()
         log = self._broker.log_of(partition)
         return log.start, log.end
