@@ -1,100 +1,11 @@
 """The sink against the fakes: what is archived, what is adopted, where it stops by name."""
 
-import asyncio
-import json
 import random
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka import TopicPartition
-from pin_schema.archive import ArchivedRecord, ObjectKey, ObjectMetadata, decode_object, hour_of
-from prometheus_client import CollectorRegistry
-from s3_sink.app import create_sink
-from s3_sink.settings import SinkSettings
+from pin_schema.archive import ObjectKey
 from s3_sink.sink import ConsumerStalled
-from service_runtime.object_store import StoredObject
-from service_runtime.service import Service
-from service_runtime.testing.broker import InMemoryBroker
-from service_runtime.testing.clock import FakeClock
-from service_runtime.testing.object_store import InMemoryObjectStore
-from starlette.testclient import TestClient
-
-P0, P1 = TopicPartition("pins", 0), TopicPartition("pins", 1)
-LETTERS = TopicPartition("pins.dead-letter", 0)
-
-
-def a_pin(index: int = 0, **more: object) -> bytes:
-    return json.dumps({"index": index, "unique_id": str(uuid.UUID(int=index)), **more}).encode()
-
-
-class World:
-    """A broker, a bucket, a clock, and as many sinks as a test starts."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock(now=1_800_000_000.0)
-        self.broker = InMemoryBroker(self.clock, {"pins": 2, "pins.dead-letter": 1})
-        self.store = InMemoryObjectStore()
-        self.registry = CollectorRegistry()
-        self.service: Service
-
-    def post(self, count: int, partition: TopicPartition = P0) -> None:
-        for index in range(count):
-            self.broker.append(partition, a_pin(index), key=b"key")
-
-    @asynccontextmanager
-    async def sink(self, **settings: object) -> AsyncIterator["asyncio.Future[None]"]:
-        """Run a sink; leaving the block stops it as SIGTERM does."""
-        chosen = SinkSettings.model_validate({"flush_max_seconds": 5, **settings})
-        self.registry = CollectorRegistry()
-        consumer = self.broker.consumer("pins", chosen.kafka_group)
-        self.service = create_sink(
-            chosen, consumer, self.broker.producer(), self.store, self.clock, self.registry
-        )
-        stop = asyncio.Event()
-        running = asyncio.ensure_future(self.service.worker(stop))
-        yield running
-        if not running.done():
-            stop.set()
-            while not running.done():
-                await self.pass_time(0.5)
-            await running
-
-    async def crash(self, running: "asyncio.Future[None]") -> None:
-        """Die as kill -9 does: nothing is stored, the group notices."""
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-    async def pass_time(self, seconds: float) -> None:
-        for _ in range(round(seconds * 10)):
-            await self.clock.advance(0.1)
-
-    def archived(self, partition: TopicPartition = P0) -> list[ArchivedRecord]:
-        """All records in the bucket, object by object in key order, each object verified."""
-        records = []
-        for key in sorted(self.store.objects, key=lambda text: ObjectKey.parse(text).start):
-            found = self.store.objects[key]
-            if ObjectKey.parse(key).partition == partition.partition:
-                records.extend(decode_object(key, found.body, found.metadata))
-        return records
-
-    def offsets(self, partition: TopicPartition = P0) -> list[int]:
-        return [record.offset for record in self.archived(partition)]
-
-    def ready(self) -> dict[str, str]:
-        """State or reason of each dependency."""
-        report = TestClient(self.service.app).get("/health/ready").json()["dependencies"]
-        return {name: entry.get("why", entry["state"]) for name, entry in report.items()}
-
-    def metric(self, name: str, **labels: str) -> float:
-        return self.registry.get_sample_value(name, labels) or 0.0
-
-    def put_object(self, start: int, end: int, first_ts: int, last_ts: int) -> None:
-        """Another member's object over records this test does not care about."""
-        key = str(ObjectKey(0, start, hour_of(first_ts)))
-        metadata = ObjectMetadata(start, end, end - start + 1, first_ts, last_ts, "another's")
-        self.store.objects[key] = StoredObject(b"", metadata.to_dict())
+from s3_sink.testing import LETTERS, P0, P1, World, a_pin
 
 
 @pytest.fixture
@@ -147,7 +58,7 @@ async def test_a_crashed_sink_goes_on_where_the_bucket_ends(world: World) -> Non
         await world.pass_time(2)
         world.post(5)
         await world.pass_time(0.3)
-        await world.crash(running)
+        await running.crash()
     assert world.offsets() == list(range(10))
     world.broker.commits.clear()  # the commit is only a hint
     async with world.sink():
@@ -170,7 +81,7 @@ async def test_a_bucket_ahead_of_the_commit_is_believed(world: World) -> None:
 async def test_an_object_stored_by_another_member_is_adopted(world: World) -> None:
     world.post(6)
     stamp = world.broker.log(P0)[0].timestamp
-    async with world.sink() as _:
+    async with world.sink():
         await world.pass_time(1)
         world.put_object(0, 3, stamp, stamp)  # a zombie is first, with fewer records
         await world.pass_time(6)
@@ -470,9 +381,9 @@ async def test_a_consumer_that_hangs_ends_the_process(world: World) -> None:
         world.broker.deaf = True
         world.post(3)
         await world.pass_time(15)
-        assert running.done()
+        assert running.task.done()
         with pytest.raises(ConsumerStalled, match="nothing after 3 came"):
-            await running
+            await running.task
 
 
 async def test_lag_is_shown_in_records_and_in_seconds(world: World) -> None:

@@ -1,6 +1,7 @@
 """What a range of offsets holds, in the topic and in the archive: the figures that must agree."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ async def read_topic(bootstrap_servers: str, topic: str, span: OffsetRange) -> l
 
 async def read_archive(store: ObjectStore, span: OffsetRange) -> list[ArchivedRecord]:
     """Return the archived records of the range, each object verified; raises CorruptObject."""
-    keys = _holding(await store.list_keys(PREFIX), span)
+    keys = holding(await store.list_keys(PREFIX), span)
     gate = asyncio.Semaphore(FETCHES)
 
     async def read(key: str) -> list[ArchivedRecord]:
@@ -72,19 +73,19 @@ async def read_archive(store: ObjectStore, span: OffsetRange) -> list[ArchivedRe
     return [record for records in await asyncio.gather(*map(read, keys)) for record in records]
 
 
-def _holding(keys: list[str], span: OffsetRange) -> list[str]:
-    """Return the keys of objects that may hold records of the range.
-
-    Where an object ends stands in its metadata only; that it ends before the next one begins is enough here.
-    """
-    places = sorted(
-        (place.partition, place.start, key)
-        for key, place in zip(keys, map(ObjectKey.parse, keys), strict=True)
-    )
-    following = [*places[1:], (-1, 0, "")]
+def holding(keys: list[str], span: OffsetRange) -> list[str]:
+    """Return the keys of objects that may hold records of the range: where one ends, its key does not say."""
+    places = {key: ObjectKey.parse(key) for key in keys}
+    starts: defaultdict[int, list[int]] = defaultdict(list)
+    for place in places.values():
+        starts[place.partition].append(place.start)
+    # The last object that begins at or before the range, and all that begin inside it.
+    first = {
+        partition: max((start for start in found if start <= span.start.get(partition, 0)), default=0)
+        for partition, found in starts.items()
+    }
     return [
         key
-        for (partition, start, key), (next_partition, next_start, _) in zip(places, following, strict=True)
-        if start < span.end.get(partition, 0)
-        and (next_partition != partition or next_start > span.start.get(partition, 0))
+        for key, place in places.items()
+        if first[place.partition] <= place.start < span.end.get(place.partition, 0)
     ]

@@ -131,7 +131,6 @@ class Chain:
             try:
                 records = continuing(records, self.next_offset, proof, log_start)
             except ChainStop as stop:
-                self.seal()  # what was read before is sound
                 self._halt(stop)
                 return
         self._append(records)

@@ -1,12 +1,14 @@
 """The service's loop: poll, hand records to their chains, seal what is due, keep within the budget."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
 from service_runtime.broker import BrokerUnavailable, GroupConsumer
 from service_runtime.clock import Clock
+from service_runtime.patience import until_answered
 from service_runtime.readiness import Dependency, Readiness
 
 from s3_sink.chain import Chain
@@ -52,17 +54,24 @@ class Sink:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Archive until `stop`, then store what is buffered and leave the group."""
-        observer = asyncio.create_task(self._observe())
+        working = [asyncio.create_task(self._archive_records()), asyncio.create_task(self._observe())]
+        stopping = asyncio.create_task(stop.wait())
         try:
-            await self._join(stop)
-            while not stop.is_set():
-                await self._turn()
-                self._raise_failure(observer)
+            ended, _ = await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+            # Cancelled, not asked: the loop may be waiting for a broker that does not come back.
+            await _cancel(working)
             await self._drain()
         finally:
-            observer.cancel()
+            await _cancel([*working, stopping])
             self.revoked(frozenset(self.chains))
             await self._consumer.stop()
+
+    async def _archive_records(self) -> None:
+        await self._join()
+        while True:
+            await self._turn()
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         """Start a chain for each partition."""
@@ -76,22 +85,19 @@ class Sink:
             self.chains.pop(partition).worker.cancel()
             self._readiness.forget(_name(partition))
 
-    async def _join(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                await self._consumer.start(self)
-            except BrokerUnavailable as error:
-                self._kafka.down(str(error))
-                await self._clock.sleep(RETRY_SECONDS)
-            else:
-                self._kafka.up()
-                return
+    async def _join(self) -> None:
+        await until_answered(
+            lambda: self._consumer.start(self), BrokerUnavailable, self._clock, self._kafka.down
+        )
+        self._kafka.up()
 
     async def _turn(self) -> None:
         buffered = sum(chain.buffered_bytes for chain in self.chains.values())
         self._metrics.buffered_bytes.set(buffered)
         full = buffered >= self._settings.buffer_max_bytes
         for chain in self.chains.values():
+            if chain.worker.done():
+                chain.worker.result()  # a worker ends only by a bug of ours: it must end the process
             if full:
                 chain.seal()
             chain.steer(hold=full)
@@ -106,12 +112,6 @@ class Sink:
                 await self.chains[partition].take(records)
         for chain in self.chains.values():
             chain.seal_if_due()
-
-    def _raise_failure(self, observer: "asyncio.Task[None]") -> None:
-        """A chain ends only by a bug, the observer only by a stall: both end the process."""
-        for task in (observer, *(chain.worker for chain in self.chains.values())):
-            if task.done() and not task.cancelled() and (error := task.exception()):
-                raise error
 
     async def _drain(self) -> None:
         for chain in self.chains.values():
@@ -150,6 +150,12 @@ class Sink:
                 f"{chain.partition} has records up to {log_end - 1}, "
                 f"but nothing after {chain.next_offset} came for {silent:.0f} s"
             )
+
+
+async def _cancel(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _name(partition: TopicPartition) -> str:

@@ -127,8 +127,18 @@ class InMemoryBroker:
         """Remove a member and deal the partitions anew."""
         if consumer in self._members[consumer.membership]:
             self._members[consumer.membership].remove(consumer)
-            consumer.take(frozenset())
             self._rebalance(consumer.membership)
+        consumer.take(frozenset())
+
+    def expire(self, consumer: "InMemoryConsumer") -> None:
+        """End a member's session: others take over, and it does not know until it joins again."""
+        if consumer in self._members[consumer.membership]:
+            self._members[consumer.membership].remove(consumer)
+            self._rebalance(consumer.membership)
+
+    def is_member(self, consumer: "InMemoryConsumer") -> bool:
+        """Whether the group counts on it."""
+        return consumer in self._members[consumer.membership]
 
     def _rebalance(self, membership: tuple[str, str]) -> None:
         members = self._members[membership]
@@ -286,8 +296,10 @@ class InMemoryConsumer:
         self._paused.discard(partition)
 
     async def commit(self, partition: TopicPartition, offset: int) -> None:
-        """Commit the next offset to read."""
+        """Commit the next offset to read; a member whose session has run out cannot."""
         await self._broker.arrive()
+        if not self._broker.is_member(self):
+            raise BrokerUnavailable("the group goes on without this member")
         self._broker.commits[self.membership[1], partition] = offset
 
     async def committed(self, partition: TopicPartition) -> int | None:

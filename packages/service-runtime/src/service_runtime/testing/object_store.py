@@ -3,20 +3,24 @@
 import asyncio
 from collections.abc import Mapping
 
+from service_runtime.clock import Clock, SystemClock
 from service_runtime.object_store import StoredObject, StoreUnavailable
 
 
 class InMemoryObjectStore:
     """A dictionary, with faults.
 
-    `away` refuses everything, `lose_answers` makes that many writes happen unanswered, and while `open` is
-    cleared every call waits.
+    `away` refuses everything, `lose_answers` makes that many writes happen unanswered, `latency` is how long
+    a call takes in seconds, and while `open` is cleared every call waits. A write on its way is not recalled
+    when its sender dies.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self.objects: dict[str, StoredObject] = {}
         self.away = False
         self.lose_answers = 0
+        self.latency = 0.0
         self.open = asyncio.Event()
         self.open.set()
         self.puts = 0
@@ -24,11 +28,16 @@ class InMemoryObjectStore:
     async def _arrive(self) -> None:
         await asyncio.sleep(0)  # a real call always gives other tasks a turn
         await self.open.wait()
+        if self.latency:
+            await self._clock.sleep(self.latency)
         if self.away:
             raise StoreUnavailable("the object store is away")
 
     async def put_if_absent(self, key: str, body: bytes, metadata: Mapping[str, str]) -> bool:
         """Create the object; False when the key is taken."""
+        return await asyncio.shield(asyncio.ensure_future(self._put(key, body, metadata)))
+
+    async def _put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> bool:
         await self._arrive()
         self.puts += 1
         created = key not in self.objects

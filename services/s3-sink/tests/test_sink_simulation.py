@@ -1,0 +1,93 @@
+"""Random weather: sinks come, die and hang, stores go away, and every offset is archived once."""
+
+import os
+import random
+from collections import Counter
+
+import pytest
+from s3_sink.sink import ConsumerStalled
+from s3_sink.testing import P0, P1, RunningSink, World
+
+SEEDS = 1000 if os.environ.get("PINFLOW_LONG") else 80
+STEPS = 60
+MAX_SINKS = 3
+
+
+class Weather:
+    """One seeded run: at every step something is posted, starts, dies, slows down or heals."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.world = World()
+        self.sinks: list[RunningSink] = []
+        self.happened: Counter[str] = Counter()
+
+    async def step(self) -> None:
+        calm, rough = (
+            [self.post] * 4 + [self.start, self.heal],
+            [self.crash, self.stop, self.hang, self.slow, self.fault],
+        )
+        event = self.dice.choice([*calm, *rough])
+        self.happened[event.__name__] += 1
+        await event()
+        await self.world.pass_time(self.dice.choice([0.1, 0.3, 1, 2]))
+        for sink in [sink for sink in self.sinks if sink.task.done()]:
+            self.sinks.remove(sink)
+            assert isinstance(sink.task.exception(), ConsumerStalled)
+
+    async def post(self) -> None:
+        self.world.post(self.dice.randrange(30), self.dice.choice([P0, P1]))
+
+    async def start(self) -> None:
+        if len(self.sinks) < MAX_SINKS:
+            size = self.dice.choice([1024, 4096, 10**6])
+            self.sinks.append(self.world.start(flush_max_seconds=1, flush_max_bytes=size))
+
+    async def crash(self) -> None:
+        """A write on its way may still arrive, as a zombie's does."""
+        if self.sinks:
+            await self.sinks.pop(self.dice.randrange(len(self.sinks))).crash()
+
+    async def stop(self) -> None:
+        if self.sinks:
+            await self.sinks.pop(self.dice.randrange(len(self.sinks))).stop()
+
+    async def hang(self) -> None:
+        """A sink that was suspended goes on with what it holds, beside the one that took over."""
+        if self.sinks:
+            zombie = self.dice.choice(self.sinks)
+            hung = zombie.become_a_zombie()
+            await self.world.pass_time(self.dice.choice([0.5, 2, 5]))
+            if hung and not zombie.task.done():
+                zombie.notice()
+
+    async def slow(self) -> None:
+        self.world.store.latency = self.dice.choice([0, 0.5, 3])
+        self.world.broker.latency = self.dice.choice([0, 0.3, 1])
+
+    async def fault(self) -> None:
+        self.world.store.lose_answers = self.dice.randrange(4)
+        self.world.store.away = self.dice.random() < 0.3
+        self.world.broker.away = self.dice.random() < 0.2
+
+    async def heal(self) -> None:
+        self.world.store.away = self.world.broker.away = False
+        self.world.store.latency = self.world.broker.latency = 0.0
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+async def test_every_offset_is_archived_once_whatever_the_weather(seed: int) -> None:
+    weather = Weather(seed)
+    await weather.start()
+    await weather.start()
+    for _ in range(STEPS):
+        await weather.step()
+    await weather.heal()
+    for sink in weather.sinks:
+        await sink.crash()
+    async with weather.world.sink(flush_max_seconds=1):
+        await weather.world.pass_time(20)
+        assert set(weather.world.ready().values()) == {"up"}
+    for partition in (P0, P1):
+        assert weather.world.offsets(partition) == list(range(len(weather.world.broker.log(partition))))
+    assert weather.happened["crash"] + weather.happened["stop"] > 0
