@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,13 +67,40 @@ def test_the_uv_that_runs_us_is_used(machine: Path, monkeypatch: pytest.MonkeyPa
     assert requirements.find_uv() == Path("/opt/uv")
 
 
-def test_root_on_debian_gets_what_is_missing(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def an_apt_get(machine: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    """A Debian of root's, whose apt-get is a script."""
     bin_dir = machine / "bin"
     bin_dir.mkdir()
-    apt = bin_dir / "apt-get"
-    apt.write_text(
-        f'#!/bin/sh\ncase "$*" in *maven*) echo > {bin_dir}/mvn; /bin/chmod +x {bin_dir}/mvn;; esac\n'
-    )
-    apt.chmod(0o755)
+    (bin_dir / "apt-get").write_text(f"#!/bin/sh\n{script}\n")
+    (bin_dir / "apt-get").chmod(0o755)
     monkeypatch.setattr("os.geteuid", lambda: 0)
+    return bin_dir
+
+
+def test_root_on_debian_gets_what_is_missing(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mvn = machine / "bin" / "mvn"
+    bin_dir = an_apt_get(
+        machine, monkeypatch, f'case "$*" in *maven*) echo > {mvn}; /bin/chmod +x {mvn};; esac'
+    )
     assert requirements.find_maven() == bin_dir / "mvn"
+
+
+def test_two_builds_that_miss_the_same_install_it_once(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mvn, locked = machine / "bin" / "mvn", machine / "locked"
+    script = f"""
+        case "$*" in *maven*)
+            /bin/mkdir {locked} || exit 100
+            /bin/sleep 0.3; echo > {mvn}; /bin/chmod +x {mvn}; /bin/rmdir {locked};;
+        esac"""
+    an_apt_get(machine, monkeypatch, script)
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(requirements.find_maven) for _ in range(2)]
+        assert [future.result() for future in found] == [mvn, mvn]
+
+
+def test_what_apt_get_complains_of_is_passed_on(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    an_apt_get(machine, monkeypatch, "echo 'E: no route to the archive' >&2; exit 100")
+    with pytest.raises(MissingRequirementError, match=r"could not: E: no route to the archive"):
+        requirements.find_maven()

@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from native_stack.errors import MissingRequirementError
 
 JAVA_VERSION = "17"
 JVM_DIR = Path("/usr/lib/jvm")
+
+_one_installation = threading.Lock()
 
 
 def find_java() -> Path:
@@ -49,20 +53,28 @@ def find_uv() -> Path:
 def _find_or_install(
     find: Callable[[], Path | None], package: str, message: str, found: Callable[[], str]
 ) -> Path:
-    path = find()
-    if path is None and os.geteuid() == 0 and _on_path("apt-get"):
-        _apt_install(package)
+    said = ""
+    # Builds run side by side, and apt-get does not.
+    with _one_installation:
         path = find()
+        if path is None and os.geteuid() == 0 and _on_path("apt-get"):
+            said = _apt_install(package)
+            path = find()
     if path is None:
-        raise MissingRequirementError(message.format(found=found()))
+        raise MissingRequirementError(message.format(found=found()) + said)
     return path
 
 
-def _apt_install(package: str) -> None:
+def _apt_install(package: str) -> str:
+    """Install a Debian package; return what apt-get complained of, to be added to a message."""
+    sys.stderr.write(f"installing {package} with apt-get, as root\n")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update"], ["install", "--yes", "--no-install-recommends", package]):
-        # A failure shows as "still not found": the caller's message says what to do by hand.
-        subprocess.run(["apt-get", "-qq", *arguments], env=environment, check=False, capture_output=True)  # noqa: S603, S607
+        command = ["apt-get", "-qq", *arguments]
+        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)  # noqa: S603
+        if done.returncode:
+            return f". apt-get could not: {done.stderr.strip()}"
+    return ""
 
 
 def _on_path(name: str) -> Path | None:

@@ -21,6 +21,7 @@ from native_stack.processes import end, signal_group, still_alive
 from native_stack.program import Context, Program
 from native_stack.programs import PROGRAMS, SERVICES, by_name, without_program_variables
 from native_stack.readiness import ProgramStatus, status_of, wait_ready
+from native_stack.requirements import find_java
 from native_stack.settings import NativeSettings
 from native_stack.supervisor import Supervisor
 
@@ -63,7 +64,8 @@ class Stack:
             wait_ready(chosen, self._supervisor, self._display, timeout_seconds)
 
     def build(self) -> None:
-        """Download and build everything, start nothing."""
+        """Download and build everything, Java included; start nothing."""
+        find_java()
         self._build(PROGRAMS)
 
     def down(self) -> None:
