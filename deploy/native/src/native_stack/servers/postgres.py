@@ -76,14 +76,16 @@ def _bin(name: str) -> Path:
 def _unprivileged(command: Sequence[str]) -> list[str]:
     """PostgreSQL refuses to run as root, so root becomes somebody else.
 
-    CAP_DAC_OVERRIDE stays, because the repository and its state may lie where only root may look.
+    CAP_DAC_OVERRIDE stays, because the repository and its state may lie where only root may look, and
+    no_setuid_fixup, because the kernel would drop it again where initdb asks access(2) for its binaries.
     """
     if os.geteuid() != 0:
         return list(command)
     user = pwd.getpwnam(UNPRIVILEGED_USER)
+    keep = ["--securebits=+no_setuid_fixup"]
     identity = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     capability = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    return [shutil.which("setpriv") or "setpriv", *identity, *capability, *command]
+    return [shutil.which("setpriv") or "setpriv", *keep, *identity, *capability, *command]
 
 
 def _run(command: Sequence[str], statement: str | None = None) -> None:
