@@ -20,6 +20,10 @@ log = structlog.get_logger(__name__)
 Worker = Callable[[asyncio.Event], Awaitable[None]]
 
 
+class CannotListen(Exception):  # noqa: N818 (a state of the machine)
+    """The port is taken, or not allowed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """The HTTP side of a service, and the worker that runs until its event is set."""
@@ -69,7 +73,7 @@ async def _run(http: HttpSettings, opening: AbstractAsyncContextManager[Service]
 
 async def _serve(server: uvicorn.Server, worker: Worker, signalled: asyncio.Event) -> int:
     worker_stop = asyncio.Event()
-    serving = asyncio.create_task(server.serve(), name="http")
+    serving = asyncio.create_task(_listen(server), name="http")
     working = asyncio.create_task(_named(worker, worker_stop), name="worker")
     waiting = asyncio.create_task(signalled.wait(), name="signal")
     await asyncio.wait({serving, working, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -96,6 +100,14 @@ def _server(app: ASGIApp, http: HttpSettings) -> uvicorn.Server:
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     return _Server(config)
+
+
+async def _listen(server: uvicorn.Server) -> None:
+    try:
+        await server.serve()
+    except SystemExit as error:  # uvicorn's word for "cannot bind"; its own log line has the reason
+        where = f"{server.config.host}:{server.config.port}"
+        raise CannotListen(f"cannot listen on {where}: end what holds it, or set …_HTTP_PORT") from error
 
 
 async def _named(worker: Worker, stop: asyncio.Event) -> None:
