@@ -8,13 +8,12 @@ from itertools import islice
 
 import pytest
 from native_stack.demo import archive_settings
-from native_stack.reconcile import OffsetRange, log_ends, read_archive, read_topic
+from native_stack.reconcile import OffsetRange, archived_within, log_ends, read_topic
 from native_stack.stack import Stack
 from pin_emulator.answers import Receipt
 from pin_emulator.poster import post
 from pin_emulator.summary import Summary
 from pin_emulator.traffic import traffic
-from pin_schema.archive import ArchivedRecord
 from pin_schema.wire import decode, partition_key
 from service_runtime.s3 import s3_bucket
 
@@ -41,7 +40,7 @@ async def test_every_acknowledged_pin_is_archived_once_though_each_service_dies(
     stack: Stack, seed: int
 ) -> None:
     stack.up(only=["ingest-api", "s3-sink"])
-    kafka = f"127.0.0.1:{stack.settings.kafka_port}"
+    kafka = stack.settings.kafka_address
     before = await log_ends(kafka, "pins")
     pins = list(islice(traffic(seed), PINS))
     receipts = Receipts()
@@ -56,7 +55,8 @@ async def test_every_acknowledged_pin_is_archived_once_though_each_service_dies(
     assert {position: topic[position].value for position in receipts.pins} == receipts.pins
     _assert_only_unanswered_pins_are_repeated(pins, [r.value for r in topic.values()], summary)
 
-    archived = await _archived(stack, span)
+    async with s3_bucket(archive_settings(stack)) as store:
+        archived = await archived_within(store, span, seconds=60)
     positions = Counter((record.partition, record.offset) for record in archived)
     assert positions.keys() == topic.keys(), "every offset is in the archive"
     assert set(positions.values()) == {1}, "no offset is there twice"
@@ -77,7 +77,7 @@ async def _post_while_services_die(stack: Stack, pins: list[bytes], receipts: Re
 
     summary = await post(
         pins,
-        url=f"http://127.0.0.1:{stack.settings.ingest_port}",
+        url=stack.settings.ingest_url,
         connections=16,
         on_receipts=receipts.take,
         on_progress=progress,
@@ -96,12 +96,3 @@ def _assert_only_unanswered_pins_are_repeated(
     surplus = Counter(stored) - Counter(pins)
     assert surplus.total() == len(stored) - PINS
     assert surplus.total() <= summary.retries.total()
-
-
-async def _archived(stack: Stack, span: OffsetRange) -> list[ArchivedRecord]:
-    async with asyncio.timeout(60), s3_bucket(archive_settings(stack)) as store:
-        while True:
-            records = await read_archive(store, span)
-            if len(records) >= span.count:
-                return records
-            await asyncio.sleep(0.3)

@@ -22,7 +22,7 @@ class Client:
     def __init__(self, stack: Stack, session: aiohttp.ClientSession) -> None:
         self.stack = stack
         self.session = session
-        self.url = f"http://127.0.0.1:{stack.settings.ingest_port}"
+        self.url = stack.settings.ingest_url
 
     async def post(self, pin: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
         # Like the original's clients: requests.post(url, json=pin), which escapes what is not ASCII.
@@ -39,7 +39,7 @@ class Client:
     async def record_at(self, receipt: dict[str, Any]) -> Any:
         partition, offset = receipt["partition"], receipt["offset"]
         span = OffsetRange({partition: offset}, {partition: offset + 1})
-        (record,) = await read_topic(f"127.0.0.1:{self.stack.settings.kafka_port}", receipt["topic"], span)
+        (record,) = await read_topic(self.stack.settings.kafka_address, receipt["topic"], span)
         return record
 
     async def until_accepted(self, pin: dict[str, Any], seconds: float = 60) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from migrations.progress import Plan
 from migrations.settings import MigrateSettings
 from migrations.versions import Migration
 from native_stack.stack import Stack
+from service_runtime.s3 import s3_client
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ async def test_a_bucket_is_created_once_and_its_policy_put_once(settings: Build)
 
 async def test_the_probe_leaves_nothing_in_the_bucket(settings: Build) -> None:
     await bucket.migrate(settings(), Plan(dry_run=False))
-    async with bucket.connected(settings()) as client:
+    async with s3_client(settings()) as client:
         listing = await client.list_objects_v2(Bucket=settings().s3_bucket)
     assert listing["KeyCount"] == 0
 
@@ -182,7 +183,7 @@ async def test_a_store_that_ignores_if_none_match_is_refused_by_name(settings: B
     message = str(caught.value)
     assert "does not honour If-None-Match under concurrency: found 10 winners among 10 racers" in message
     assert "versitygw ≥ 1.8.0" in message
-    async with bucket.connected(settings()) as client:
+    async with s3_client(settings()) as client:
         assert (await client.list_objects_v2(Bucket=settings().s3_bucket))["KeyCount"] == 0
 
 

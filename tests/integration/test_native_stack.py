@@ -134,7 +134,7 @@ async def test_the_sinks_key_writes_and_reads_the_archive_and_deletes_nothing(st
         aws_secret_access_key=stack.credentials.s3_sink_secret_file.read_text(),
         region_name="us-east-1",
     )
-    url = f"http://127.0.0.1:{stack.settings.s3_port}"
+    url = stack.settings.s3_url
     async with session.client("s3", endpoint_url=url) as client:
         await client.put_object(Bucket=BUCKET, Key="raw/policy/a", Body=b"a", IfNoneMatch="*")
         assert (await client.list_objects_v2(Bucket=BUCKET, Prefix="raw/policy/"))["KeyCount"] == 1

@@ -45,7 +45,7 @@ class KafkaLab:
 class TestKafka(BrokerSuite):
     @pytest.fixture
     async def lab(self, stack: Stack) -> KafkaLab:
-        lab = KafkaLab(f"127.0.0.1:{stack.settings.kafka_port}")
+        lab = KafkaLab(stack.settings.kafka_address)
         await lab.create_topic()
         return lab
 

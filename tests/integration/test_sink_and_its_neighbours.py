@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
 from native_stack.demo import archive_settings
-from native_stack.reconcile import OffsetRange, log_ends, read_archive, read_topic
+from native_stack.reconcile import OffsetRange, archived_within, log_ends, read_topic
 from native_stack.stack import Stack
 from pin_schema.archive import ArchivedRecord
 from service_runtime.s3 import s3_bucket
@@ -21,7 +21,7 @@ class Line:
 
     def __init__(self, stack: Stack, session: aiohttp.ClientSession) -> None:
         self.stack = stack
-        self.kafka = f"127.0.0.1:{stack.settings.kafka_port}"
+        self.kafka = stack.settings.kafka_address
         self.session = session
 
     async def write(self, values: list[bytes | None]) -> OffsetRange:
@@ -35,14 +35,12 @@ class Line:
             {p: max(found) + 1 for p, found in offsets.items()},
         )
 
-    async def archived(self, span: OffsetRange, seconds: float = 60) -> list[ArchivedRecord]:
+    async def archived(self, span: OffsetRange) -> list[ArchivedRecord]:
         """Wait until the range is archived and return it."""
-        async with asyncio.timeout(seconds), s3_bucket(archive_settings(self.stack)) as store:
-            while True:
-                records = await read_archive(store, span)
-                if len(records) >= span.count:
-                    return records
-                await asyncio.sleep(0.3)
+        async with s3_bucket(archive_settings(self.stack)) as store:
+            records = await archived_within(store, span, seconds=60)
+        assert len(records) >= span.count
+        return records
 
     async def waits_for(self, dependency: str) -> str:
         """Return why the sink waits for the dependency, as soon as it says so."""

@@ -1,12 +1,10 @@
 """Creates the bucket, states who may write the archive, proves that the store keeps the archive's promise."""
 
 import json
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import aioboto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from service_runtime.s3 import error_code, s3_client
 
 from migrations import conditional_put
 from migrations.errors import RefusedError
@@ -14,8 +12,6 @@ from migrations.progress import Plan, until_it_answers
 from migrations.settings import MigrateSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from types_aiobotocore_s3 import S3Client
 
 ARCHIVE_PREFIX = "raw/"
@@ -29,7 +25,7 @@ class StoreAwayError(Exception):
 
 async def migrate(settings: MigrateSettings, plan: Plan) -> None:
     """Leave a bucket with its policy; raise StoreNotAtomicError when the store cannot hold the archive."""
-    async with connected(settings) as client:
+    async with s3_client(settings) as client:
 
         async def attempt() -> None:
             try:
@@ -85,7 +81,7 @@ async def _exists(client: "S3Client", bucket: str) -> bool:
     try:
         await client.head_bucket(Bucket=bucket)
     except ClientError as error:
-        if _code(error) in {"404", "NoSuchBucket"}:
+        if error_code(error) in {"404", "NoSuchBucket"}:
             return False
         raise
     return True
@@ -100,7 +96,7 @@ async def _create(client: "S3Client", settings: MigrateSettings) -> None:
             region: Any = {"LocationConstraint": settings.s3_region}
             await client.create_bucket(Bucket=settings.s3_bucket, CreateBucketConfiguration=region)
     except ClientError as error:
-        if _code(error) != "BucketAlreadyOwnedByYou":
+        if error_code(error) != "BucketAlreadyOwnedByYou":
             raise
 
 
@@ -108,7 +104,7 @@ async def _policy(client: "S3Client", bucket: str) -> object:
     try:
         answer = await client.get_bucket_policy(Bucket=bucket)
     except ClientError as error:
-        if _code(error) == "NoSuchBucketPolicy":
+        if error_code(error) == "NoSuchBucketPolicy":
             return None
         raise
     return json.loads(answer["Policy"])
@@ -122,29 +118,3 @@ def _refused_or_away(error: ClientError) -> Exception:
         f"the object store refused: {error}. Check MIGRATE_S3_ACCESS_KEY_ID and its secret, "
         "MIGRATE_S3_BUCKET and MIGRATE_S3_SINK_PRINCIPAL"
     )
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-@asynccontextmanager
-async def connected(settings: MigrateSettings) -> "AsyncIterator[S3Client]":
-    """Open an S3 client with the settings' keys."""
-    secret = settings.s3_secret_access_key
-    session = aioboto3.Session(
-        aws_access_key_id=settings.s3_access_key_id,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
-        region_name=settings.s3_region,
-    )
-    config = Config(
-        connect_timeout=3,
-        read_timeout=10,
-        # A PUT that is sent again by the SDK would lose against its own first try.
-        retries={"total_max_attempts": 1},
-        max_pool_connections=conditional_put.RACERS,
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    async with session.client("s3", endpoint_url=settings.s3_endpoint_url, config=config) as client:
-        yield client

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, HTTPClientError
+from service_runtime.s3 import error_code
 
 from migrations.errors import StoreNotAtomicError
 from migrations.progress import log
@@ -85,7 +86,7 @@ async def _put(client: "S3Client", bucket: str, key: str, body: bytes) -> Answer
     try:
         await client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*")
     except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
+        code = error_code(error)
         if code in LOST:
             return Answer.LOST
         if code in UNSUPPORTED:
@@ -100,7 +101,7 @@ async def _stored(client: "S3Client", bucket: str, key: str) -> bytes | None:
     try:
         answer = await client.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") == "NoSuchKey":
+        if error_code(error) == "NoSuchKey":
             return None
         raise
     async with answer["Body"] as body:

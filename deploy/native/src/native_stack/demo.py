@@ -14,20 +14,18 @@ from pin_emulator.summary import Summary
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
-from service_runtime.object_store import ObjectStore
 from service_runtime.s3 import s3_bucket
 from service_runtime.settings import S3Settings
 
 from native_stack.credentials import S3_SINK_KEY_ID
 from native_stack.errors import NativeError
 from native_stack.programs import BUCKET
-from native_stack.reconcile import OffsetRange, log_ends, read_archive, read_topic
+from native_stack.reconcile import OffsetRange, archived_within, log_ends, read_topic
 from native_stack.settings import NativeSettings
 from native_stack.stack import Stack
 
 TOPIC = "pins"
 ARCHIVED_WITHIN_SECONDS = 60.0
-POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def archive_settings(stack: Stack) -> S3Settings:
     secret = stack.credentials.s3_sink_secret_file.read_text(encoding="utf-8").strip()
     return S3Settings(
         s3_bucket=BUCKET,
-        s3_endpoint_url=f"http://127.0.0.1:{stack.settings.s3_port}",
+        s3_endpoint_url=stack.settings.s3_url,
         s3_access_key_id=S3_SINK_KEY_ID,
         s3_secret_access_key=SecretStr(secret),
     )
@@ -95,14 +93,14 @@ def _run(stack: Stack, out: Console) -> bool:
 
 
 async def _demo(stack: Stack) -> tuple[list[Row], Summary]:
-    kafka = f"127.0.0.1:{stack.settings.kafka_port}"
+    kafka = stack.settings.kafka_address
     start = await log_ends(kafka, TOPIC)
     positions = Positions()
-    summary = await _post(f"http://127.0.0.1:{stack.settings.ingest_port}", positions)
+    summary = await _post(stack.settings.ingest_url, positions)
     span = OffsetRange(start, await log_ends(kafka, TOPIC))
     in_topic = {(record.partition, record.offset) for record in await read_topic(kafka, TOPIC, span)}
     async with s3_bucket(archive_settings(stack)) as store:
-        archived = await _archived(store, span)
+        archived = len(await archived_within(store, span, ARCHIVED_WITHIN_SECONDS))
     posted = len(reference.pins())
     rows = [
         Row("posted", summary.posted, posted, "each with a receipt after all in-sync replicas had it"),
@@ -120,17 +118,6 @@ async def _post(url: str, positions: Positions) -> Summary:
             raise NativeError(f"{error}: see `make status` and `make logs P=ingest-api`") from error
 
 
-async def _archived(store: ObjectStore, span: OffsetRange) -> int:
-    """Count the archived records of the range, waiting for the sink's last flush."""
-    loop = asyncio.get_running_loop()
-    give_up = loop.time() + ARCHIVED_WITHIN_SECONDS
-    while True:
-        records = await read_archive(store, span)
-        if len(records) >= span.count or loop.time() > give_up:
-            return len(records)
-        await asyncio.sleep(POLL_SECONDS)
-
-
 def _table(rows: list[Row]) -> Table:
     table = Table("stage", "pins", "", "what was counted", title="This run", title_justify="left")
     table.columns[1].justify = "right"
@@ -145,10 +132,9 @@ def _where_next(stack: Stack) -> str:
     settings = stack.settings
     pin = '{"index": 1, "unique_id": "fbe53c66-3442-4773-b19e-d3ec6f54dddf", "title": "Hello"}'
     places: Mapping[str, str] = {
-        "post a pin": f"curl -d '{pin}' -H 'Content-Type: application/json' "
-        f"http://127.0.0.1:{settings.ingest_port}/pin/",
-        "what ingest-api takes": f"http://127.0.0.1:{settings.ingest_port}/docs",
-        "is it ready, and if not why": f"http://127.0.0.1:{settings.ingest_port}/health/ready "
+        "post a pin": f"curl -d '{pin}' -H 'Content-Type: application/json' {settings.ingest_url}/pin/",
+        "what ingest-api takes": f"{settings.ingest_url}/docs",
+        "is it ready, and if not why": f"{settings.ingest_url}/health/ready "
         f"http://127.0.0.1:{settings.sink_port}/health/ready",
         "more traffic": ".venv/bin/pin-emulator stream --rate 50",
         "what runs, what it says, the end": "make status · make logs P=s3-sink · make down",

@@ -8,7 +8,7 @@ from typing import ClassVar
 from native_stack import builds, probes
 from native_stack.credentials import S3_ROOT_KEY_ID, S3_SINK_KEY_ID
 from native_stack.errors import NativeError
-from native_stack.program import Context, Program, wheel_dir
+from native_stack.program import Program, wheel_dir
 from native_stack.servers.cassandra import Cassandra
 from native_stack.servers.kafka import Kafka
 from native_stack.servers.postgres import Postgres, dsn_file
@@ -73,9 +73,9 @@ class Migrate(Program):
 
     def own_environment(self) -> dict[str, str]:
         """Return where the servers are, and the keys to change them."""
-        told = kafka_settings(self.context) | {
+        told = {"KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_address} | {
             "LOG_LEVEL": self.settings.log_level,
-            "S3_ENDPOINT_URL": s3_url(self.context),
+            "S3_ENDPOINT_URL": self.settings.s3_url,
             "S3_BUCKET": BUCKET,
             "S3_ACCESS_KEY_ID": S3_ROOT_KEY_ID,
             "S3_SECRET_ACCESS_KEY_FILE": str(self.context.credentials.s3_root_secret_file),
@@ -102,7 +102,7 @@ class IngestApi(Service):
 
     def service_settings(self) -> dict[str, str]:
         """Return where Kafka is."""
-        return kafka_settings(self.context)
+        return {"KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_address}
 
 
 class S3Sink(Service):
@@ -115,8 +115,8 @@ class S3Sink(Service):
 
     def service_settings(self) -> dict[str, str]:
         """Return where Kafka and the archive are; flushes come early so that a demo shows objects soon."""
-        return kafka_settings(self.context) | {
-            "S3_ENDPOINT_URL": s3_url(self.context),
+        return {"KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_address} | {
+            "S3_ENDPOINT_URL": self.settings.s3_url,
             "S3_BUCKET": BUCKET,
             "S3_ACCESS_KEY_ID": S3_SINK_KEY_ID,
             "S3_SECRET_ACCESS_KEY_FILE": str(self.context.credentials.s3_sink_secret_file),
@@ -148,16 +148,6 @@ def without_program_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment from which no program hears anything that it is not told by name."""
     prefixes = tuple(prefix for program in PROGRAMS if (prefix := variable_prefix(program)))
     return {name: value for name, value in environment.items() if not name.startswith(prefixes)}
-
-
-def kafka_settings(context: Context) -> dict[str, str]:
-    """Return where Kafka is."""
-    return {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{context.settings.kafka_port}"}
-
-
-def s3_url(context: Context) -> str:
-    """Return where the S3 server is."""
-    return f"http://127.0.0.1:{context.settings.s3_port}"
 
 
 def console_script(name: str) -> str:

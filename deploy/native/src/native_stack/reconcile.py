@@ -12,6 +12,7 @@ from service_runtime.object_store import ObjectStore
 
 # Objects are fetched side by side, few enough to keep memory flat.
 FETCHES = 8
+POLL_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,17 @@ async def read_archive(store: ObjectStore, span: OffsetRange) -> list[ArchivedRe
         return [record for record in records if (record.partition, record.offset) in span]
 
     return [record for records in await asyncio.gather(*map(read, keys)) for record in records]
+
+
+async def archived_within(store: ObjectStore, span: OffsetRange, seconds: float) -> list[ArchivedRecord]:
+    """Wait until the range is archived, and return what is there, or what is there when time is up."""
+    clock = asyncio.get_running_loop().time
+    give_up = clock() + seconds
+    while True:
+        records = await read_archive(store, span)
+        if len(records) >= span.count or clock() > give_up:
+            return records
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def holding(keys: list[str], span: OffsetRange) -> list[str]:

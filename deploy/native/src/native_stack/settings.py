@@ -79,6 +79,21 @@ class NativeSettings(Settings):
         return f"{self.model_config['env_prefix']}{field}".upper()
 
     @property
+    def kafka_address(self) -> str:
+        """Host and port of the broker."""
+        return f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def s3_url(self) -> str:
+        """Where the S3 server is."""
+        return f"http://127.0.0.1:{self.s3_port}"
+
+    @property
+    def ingest_url(self) -> str:
+        """Where pins are posted."""
+        return f"http://127.0.0.1:{self.ingest_port}"
+
+    @property
     def log_dir(self) -> Path:
         """One file a program, rotated by supervisor, and one a build."""
         return self.state_dir / "logs"

@@ -1,7 +1,7 @@
-"""The real object store: one aioboto3 client for one bucket."""
+"""The real object store: aioboto3 behind the protocol of `object_store.py`."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import aioboto3
@@ -27,8 +27,8 @@ _CONFIG = Config(
 
 
 @asynccontextmanager
-async def s3_bucket(settings: S3Settings) -> AsyncIterator["S3Bucket"]:
-    """Open the client of this process and close it at the end."""
+async def s3_client(settings: S3Settings) -> AsyncIterator["S3Client"]:
+    """Open an S3 client that never repeats a call by itself, and close it at the end."""
     secret = settings.s3_secret_access_key
     session = aioboto3.Session(
         aws_access_key_id=settings.s3_access_key_id,
@@ -36,17 +36,30 @@ async def s3_bucket(settings: S3Settings) -> AsyncIterator["S3Bucket"]:
         region_name=settings.s3_region,
     )
     async with session.client("s3", endpoint_url=settings.s3_endpoint_url, config=_CONFIG) as client:
+        yield client
+
+
+@asynccontextmanager
+async def s3_bucket(settings: S3Settings) -> AsyncIterator["S3Bucket"]:
+    """Open the bucket with the one client of this process."""
+    async with s3_client(settings) as client:
         yield S3Bucket(client, settings.s3_bucket)
 
 
-def _code(error: ClientError) -> str:
+def error_code(error: ClientError) -> str:
+    """Return S3's own word for what it refused."""
     return str(error.response.get("Error", {}).get("Code", "unknown"))
 
 
-def _unavailable(error: Exception) -> StoreUnavailable:
-    if isinstance(error, ClientError):
-        return StoreUnavailable(f"{error.operation_name} was refused: {_code(error)}")
-    return StoreUnavailable(f"{type(error).__name__}: {error}")
+@contextmanager
+def _or_unavailable() -> Iterator[None]:
+    """Turn whatever is no definite answer into StoreUnavailable."""
+    try:
+        yield
+    except ClientError as error:
+        raise StoreUnavailable(f"{error.operation_name} was refused: {error_code(error)}") from error
+    except (BotoCoreError, OSError) as error:
+        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
 
 class S3Bucket:
@@ -58,57 +71,50 @@ class S3Bucket:
 
     async def put_if_absent(self, key: str, body: bytes, metadata: Mapping[str, str]) -> bool:
         """Create the object; False when the key is taken."""
-        try:
-            await self._client.put_object(
-                Bucket=self._bucket, Key=key, Body=body, Metadata=dict(metadata), IfNoneMatch="*"
-            )
-        except ClientError as error:
-            if _code(error) == "PreconditionFailed":
+        with _or_unavailable():
+            try:
+                await self._client.put_object(
+                    Bucket=self._bucket, Key=key, Body=body, Metadata=dict(metadata), IfNoneMatch="*"
+                )
+            except ClientError as error:
+                if error_code(error) != "PreconditionFailed":
+                    raise
                 return False
-            raise _unavailable(error) from error
-        except (BotoCoreError, OSError) as error:
-            raise _unavailable(error) from error
-        return True
+            return True
 
     async def metadata(self, key: str) -> Mapping[str, str] | None:
         """Return the object's user metadata, or None."""
-        try:
-            answer = await self._client.head_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            if _code(error) in {"404", "NoSuchKey", "NotFound"}:
+        with _or_unavailable():
+            try:
+                return (await self._client.head_object(Bucket=self._bucket, Key=key))["Metadata"]
+            except ClientError as error:
+                if error_code(error) not in {"404", "NoSuchKey", "NotFound"}:
+                    raise
                 return None
-            raise _unavailable(error) from error
-        except (BotoCoreError, OSError) as error:
-            raise _unavailable(error) from error
-        return answer["Metadata"]
 
     async def get(self, key: str) -> StoredObject | None:
         """Return the object, or None; the body is read before the connection is used again."""
-        try:
-            answer = await self._client.get_object(Bucket=self._bucket, Key=key)
+        with _or_unavailable():
+            try:
+                answer = await self._client.get_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if error_code(error) != "NoSuchKey":
+                    raise
+                return None
             async with answer["Body"] as stream:
                 return StoredObject(await stream.read(), answer["Metadata"])
-        except ClientError as error:
-            if _code(error) == "NoSuchKey":
-                return None
-            raise _unavailable(error) from error
-        except (BotoCoreError, OSError) as error:
-            raise _unavailable(error) from error
 
     async def list_keys(self, prefix: str) -> list[str]:
         """Return all keys with the prefix, in byte order."""
-        try:
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        with _or_unavailable():
             return [item["Key"] async for page in pages for item in page.get("Contents", [])]
-        except (ClientError, BotoCoreError, OSError) as error:
-            raise _unavailable(error) from error
 
     async def list_folders(self, prefix: str) -> list[str]:
-        """Return the distinct next path segments below `prefix`, in byte order."""
-        paginator = self._client.get_paginator("list_objects_v2")
-        try:
-            pages = paginator.paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
+        """Return the distinct path segments right below `prefix`, each with its slash, in byte order."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix, Delimiter="/"
+        )
+        with _or_unavailable():
             found = [item["Prefix"] async for page in pages for item in page.get("CommonPrefixes", [])]
-        except (ClientError, BotoCoreError, OSError) as error:
-            raise _unavailable(error) from error
         return [folder.removeprefix(prefix) for folder in found]
