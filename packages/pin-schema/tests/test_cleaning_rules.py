@@ -52,6 +52,12 @@ def test_a_rejected_pin_stays_as_it_came() -> None:
     )
 
 
+def test_what_is_no_pin_is_rejected_for_the_rule_it_breaks() -> None:
+    valid, rejected = split(frame([raw_record(0, unique_id=None, invalid="not_json"), raw_record(1)]))
+    assert [row.source_offset for row in valid.collect()] == [1]
+    assert [(row.source_offset, row.reason) for row in rejected.collect()] == [(0, "not_json")]
+
+
 def versions() -> list[dict[str, Any]]:
     """One pin four times, in either case: the newest is rejected, two of the others share a millisecond."""
     times = [raw_record()["event_time"] + timedelta(milliseconds=ms) for ms in (5, 7, 7, 9)]

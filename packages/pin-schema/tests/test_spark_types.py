@@ -39,8 +39,10 @@ def test_spark_reads_the_same_pin_as_the_wire_whatever_is_written_twice() -> Non
         assert row.asDict() == {name: getattr(pin, name) for name in RawPin.model_fields}, value
 
 
-def test_a_raw_record_is_a_raw_pin_and_its_position_in_the_topic() -> None:
-    assert RAW_RECORD.names == [*RawPin.model_fields, "event_time", "source_partition", "source_offset"]
+def test_a_record_is_a_pin_if_it_is_one_its_position_and_its_judgement() -> None:
+    position = ["event_time", "source_partition", "source_offset"]
+    assert RAW_RECORD.names == [*RawPin.model_fields, *position, "value", "invalid"]
+    assert [column.name for column in RAW_RECORD if not column.nullable] == position
 
 
 def test_the_required_fields_are_the_columns_that_are_never_null() -> None:

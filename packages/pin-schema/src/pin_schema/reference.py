@@ -7,11 +7,15 @@ Raw pins are dicts of RawPin's fields, `event_time` (aware datetime), `source_pa
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from pin_schema.clean import CleanPin
+from pin_schema.wire import decode
 
 _WHITE_SPACE = "".join(
     map(chr, [*range(0x9, 0xE), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029])
@@ -39,6 +43,15 @@ class Rejected:
 
     reason: str
     raw: Raw
+
+
+def raw_pin(partition: int, offset: int, timestamp: int, value: bytes | None) -> Raw:
+    """The pin of a record of the topic (its time in ms); raises InvalidPin when it is none."""
+    return msgspec.structs.asdict(decode(value or b"")[0]) | {
+        "event_time": datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=timestamp),
+        "source_partition": partition,
+        "source_offset": offset,
+    }
 
 
 def clean(raw: Raw) -> CleanPin | Rejected:

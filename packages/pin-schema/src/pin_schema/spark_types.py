@@ -52,4 +52,8 @@ def _data_type(schema: dict[str, Any]) -> DataType:
 
 RAW_PIN = struct_of(RawPin)
 CLEAN_PIN = struct_of(CleanPin)
-RAW_RECORD = StructType([*RAW_PIN.fields, *(CLEAN_PIN[name] for name in _POSITION)])
+_POSITION_COLUMNS = [CLEAN_PIN[name] for name in _POSITION]
+# What is no pin has no fields: of a record only its position is always there.
+_PIN_IF_ANY = [StructField(column.name, column.dataType) for column in RAW_PIN]
+_JUDGEMENT = [StructField("value", StringType()), StructField("invalid", StringType())]
+RAW_RECORD = StructType([*_PIN_IF_ANY, *_POSITION_COLUMNS, *_JUDGEMENT])

@@ -32,7 +32,7 @@ def local_spark() -> SparkSession:
 
 
 def raw_record(offset: int = 0, **fields: Any) -> dict[str, Any]:
-    """A raw pin as cleaning takes it: every column, `fields` over the defaults, one millisecond an offset."""
+    """A record that is a pin: every column, `fields` over the defaults, one millisecond an offset."""
     defaults = dict.fromkeys(RAW_RECORD.names) | {
         "index": offset,
         "unique_id": str(UUID(int=offset)),
@@ -45,7 +45,7 @@ def raw_record(offset: int = 0, **fields: Any) -> dict[str, Any]:
 
 
 def frame(raws: Sequence[dict[str, Any]]) -> DataFrame:
-    """The raw pins as a DataFrame of RAW_RECORD."""
+    """The records as a DataFrame of RAW_RECORD."""
     return local_spark().createDataFrame(
         [tuple(raw[c] for c in RAW_RECORD.names) for raw in raws], RAW_RECORD
     )

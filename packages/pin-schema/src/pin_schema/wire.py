@@ -12,6 +12,7 @@ from pin_schema.violations import InvalidPin, Violation
 __all__ = [
     "MAX_PIN_BYTES",
     "MAX_TEXT_BYTES",
+    "NO_VALUE",
     "SCHEMA_HEADER",
     "InvalidPin",
     "Violation",
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 SCHEMA_HEADER = ("schema", b"pin/1")
+NO_VALUE = "no_value"
+"The reason of a record without a value (a tombstone), which is no pin and breaks no rule of one."
 _is_uuid = re.compile(UUID_PATTERN).fullmatch
 _LINE_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 

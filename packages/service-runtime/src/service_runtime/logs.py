@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 from structlog.typing import Processor
@@ -16,9 +17,9 @@ _SHARED: list[Processor] = [
 ]
 
 
-def configure_logs(service: str, level: str) -> None:
-    """Send structlog and the standard library's logging to stdout as JSON lines that name `service`."""
-    handler = logging.StreamHandler(sys.stdout)
+def configure_logs(service: str, level: str, stream: TextIO = sys.stdout) -> None:
+    """Send structlog and the standard library's logging to `stream` as JSON lines that name `service`."""
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[

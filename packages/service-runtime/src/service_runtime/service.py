@@ -1,11 +1,13 @@
 """How a service lives: HTTP beside a worker, stopped in order by SIGTERM or SIGINT."""
 
+import argparse
 import asyncio
 import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 import uvicorn
@@ -13,11 +15,13 @@ import uvloop
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.types import ASGIApp
 
+from service_runtime.logs import configure_logs
 from service_runtime.settings import HttpSettings
 
 log = structlog.get_logger(__name__)
 
-Worker = Callable[[asyncio.Event], Awaitable[None]]
+Worker = Callable[[asyncio.Event], Awaitable[int | None]]
+S = TypeVar("S", bound=HttpSettings)
 
 
 class CannotListen(Exception):  # noqa: N818 (a state of the machine)
@@ -26,7 +30,10 @@ class CannotListen(Exception):  # noqa: N818 (a state of the machine)
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The HTTP side of a service, and the worker that runs until its event is set."""
+    """The HTTP side of a service, and the worker that runs until its event is set.
+
+    A worker that has an end of its own (a job) returns the exit code of the process.
+    """
 
     app: ASGIApp
     worker: Worker
@@ -52,12 +59,25 @@ class _Server(uvicorn.Server):
         yield
 
 
+def service_main(
+    name: str,
+    description: str,
+    settings_class: type[S],
+    opening: Callable[[S], AbstractAsyncContextManager[Service]],
+) -> int:
+    """Run a service, whose command takes no arguments, as the environment says; return the exit code."""
+    argparse.ArgumentParser(prog=name, description=description).parse_args()
+    settings = settings_class.load_or_exit()
+    configure_logs(name, settings.log_level)
+    return run_service(settings, opening(settings))
+
+
 def run_service(http: HttpSettings, service: AbstractAsyncContextManager[Service]) -> int:
     """Run until a signal or a failure; return the process's exit code.
 
     On a signal HTTP drains first, since open requests still need the worker; then the worker is asked to
-    stop by its event and finishes what it holds. A worker that fails or ends by itself ends the process
-    with code 1: the supervisor restarts it.
+    stop by its event and finishes what it holds. A worker that fails, or ends by itself without an exit code,
+    ends the process with code 1: the supervisor restarts it.
     """
     return uvloop.run(_run(http, service))
 
@@ -78,13 +98,16 @@ async def _serve(server: uvicorn.Server, worker: Worker, signalled: asyncio.Even
     waiting = asyncio.create_task(signalled.wait(), name="signal")
     await asyncio.wait({serving, working, waiting}, return_when=asyncio.FIRST_COMPLETED)
     asked = signalled.is_set()
-    log.info("stopping", reason="signal" if asked else "a part of the service ended")
+    log.info("stopping", reason="signal" if asked else "a part of the process ended")
     server.should_exit = True
     await asyncio.wait({serving})
     worker_stop.set()
     await asyncio.wait({working})
     waiting.cancel()
-    return 0 if asked and not _failed(serving, working) else 1
+    if _failed(serving, working):
+        return 1
+    code = working.result()
+    return (0 if asked else 1) if code is None else code
 
 
 def _server(app: ASGIApp, http: HttpSettings) -> uvicorn.Server:
@@ -110,11 +133,11 @@ async def _listen(server: uvicorn.Server) -> None:
         raise CannotListen(f"cannot listen on {where}: end what holds it, or set …_HTTP_PORT") from error
 
 
-async def _named(worker: Worker, stop: asyncio.Event) -> None:
-    await worker(stop)
+async def _named(worker: Worker, stop: asyncio.Event) -> int | None:
+    return await worker(stop)
 
 
-def _failed(*tasks: asyncio.Task[None]) -> bool:
+def _failed(*tasks: "asyncio.Task[None] | asyncio.Task[int | None]") -> bool:
     errors = [error for task in tasks if not task.cancelled() and (error := task.exception())]
     for error in errors:
         log.error("a part of the service failed", exc_info=error)

@@ -119,6 +119,14 @@ class PostgresSettings(Settings):
     postgres_dsn: PostgresDsn
 
 
+class SparkSettings(Settings):
+    """Where Spark runs: in this process's own JVM (`local[…]`) or on a cluster."""
+
+    spark_master: str = "local[*]"
+    spark_driver_memory: str = Field(default="1g", pattern="^[0-9]+[mg]$", description="heap of the JVM")
+    spark_local_dir: Path | None = Field(default=None, description="scratch space; default: the system's")
+
+
 class HttpSettings(Settings):
     """Where the service listens, for its routes, its health and its metrics."""
 

@@ -1,15 +1,13 @@
 """`s3-sink`: archive until SIGTERM."""
 
-import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service_runtime.clock import SystemClock
 from service_runtime.kafka_consumer import KafkaGroupConsumer
 from service_runtime.kafka_producer import KafkaProducer
-from service_runtime.logs import configure_logs
 from service_runtime.s3 import s3_bucket
-from service_runtime.service import Service, process_registry, run_service
+from service_runtime.service import Service, process_registry, service_main
 
 from s3_sink.app import create_sink
 from s3_sink.settings import SinkSettings
@@ -18,14 +16,9 @@ DEAD_LETTER_BATCH_BYTES = 256 * 1024
 
 
 def main() -> int:
-    """Run the service as the environment describes it; return the exit code."""
-    argparse.ArgumentParser(
-        prog="s3-sink",
-        description="Archives the pins topic into S3. Configured by SINK_* variables, see the README.",
-    ).parse_args()
-    settings = SinkSettings.load_or_exit()
-    configure_logs("s3-sink", settings.log_level)
-    return run_service(settings, sink_service(settings))
+    """Run the service; return the exit code."""
+    description = "Archives the pins topic into S3. Configured by SINK_* variables, see the README."
+    return service_main("s3-sink", description, SinkSettings, sink_service)
 
 
 @asynccontextmanager

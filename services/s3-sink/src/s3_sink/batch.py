@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import zstandard
 from pin_schema.archive import ObjectKey, ObjectMetadata, encode_line, hour_of, is_json
-from pin_schema.wire import InvalidPin, decode, one_line
+from pin_schema.wire import NO_VALUE, InvalidPin, decode, one_line
 from service_runtime.broker import Record
 
 
@@ -102,7 +102,7 @@ class OpenObject:
 def _fault(value: bytes | None) -> str | None:
     """Return the rule the value breaks, or None for a pin."""
     if value is None:
-        return "no_value"
+        return NO_VALUE
     try:
         decode(value)
     except InvalidPin as invalid:

@@ -104,7 +104,7 @@ class RunningSink:
     world: World
     consumer: InMemoryConsumer
     asked_to_stop: asyncio.Event
-    task: "asyncio.Future[None]"
+    task: "asyncio.Future[int | None]"
 
     async def stop(self) -> None:
         """Stop as SIGTERM does; raise what the sink failed with."""

@@ -1,6 +1,7 @@
-"""The flow of cleaning: split raw pins, clean the valid side, keep the newest version of each side.
+"""The flow of cleaning: split records, clean the valid side, keep the newest version of each side.
 
-Raw pins have the columns of `spark_types.RAW_RECORD`. `split` and `clean` work on batches and streams alike.
+Records have the columns of `spark_types.RAW_RECORD`, as `spark_records` makes them, and may have more.
+`split` and `clean` work on batches and streams alike.
 """
 
 from pyspark.sql import DataFrame
@@ -15,14 +16,17 @@ from pin_schema.cleaning.tag_list import tag_list
 from pin_schema.cleaning.text import text
 
 
-def split(raw: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """The valid pins and the rejected ones, as they came; the rejected with their `reason`."""
-    reason = rejection_reason(F.col("image_src"))
-    return raw.where(reason.isNull()), raw.where(reason.isNotNull()).withColumn("reason", reason)
+def split(records: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """The valid pins and what is rejected, as they came; the rejected with their `reason`.
+
+    The reason is the rule that makes a record no pin (its `invalid`), or why a pin is not taken.
+    """
+    reason = F.coalesce("invalid", rejection_reason(F.col("image_src")))
+    return records.where(reason.isNull()), records.where(reason.isNotNull()).withColumn("reason", reason)
 
 
-def clean(valid: DataFrame) -> DataFrame:
-    """Valid raw pins as CleanPin's columns; `unique_id` becomes the canonical (lower-case) text."""
+def clean(valid: DataFrame, *also: str) -> DataFrame:
+    """Valid records as CleanPin's columns, then `also`; `unique_id` becomes canonical (lower case)."""
     return valid.select(
         F.col("index").alias("idx"),
         known_text(F.col("title"), TITLE).alias("title"),
@@ -39,6 +43,7 @@ def clean(valid: DataFrame) -> DataFrame:
         "event_time",
         "source_partition",
         "source_offset",
+        *also,
     )
 
 

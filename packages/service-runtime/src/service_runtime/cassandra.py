@@ -1,0 +1,37 @@
+"""A session with Cassandra, as our jobs use it (extra `cassandra`)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cassandra import DriverException
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
+from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+
+from service_runtime.settings import CassandraSettings
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
+
+CONNECT_SECONDS = 5
+REQUEST_SECONDS = 10
+# Nobody answers, too few replicas do, none in time, or the tables are not there yet: all pass, and every
+# write of ours may be repeated.
+NOT_NOW = (NoHostAvailable, DriverException, OSError)
+
+
+@contextmanager
+def cassandra_session(settings: CassandraSettings) -> "Iterator[Session]":
+    """Connect to the keyspace and close at the end; raises one of NOT_NOW."""
+    profile = ExecutionProfile(TokenAwarePolicy(DCAwareRoundRobinPolicy()), request_timeout=REQUEST_SECONDS)
+    cluster = Cluster(
+        [host.strip() for host in settings.cassandra_contact_points.split(",")],
+        port=settings.cassandra_port,
+        connect_timeout=CONNECT_SECONDS,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        protocol_version=5,
+    )
+    try:
+        yield cluster.connect(settings.cassandra_keyspace)
+    finally:
+        cluster.shutdown()
