@@ -4,6 +4,9 @@ MAKEFLAGS += --no-print-directory
 UV := ./deploy/uv
 RUN := $(UV) run --locked --quiet
 PYTEST := $(RUN) pytest
+STAGING_OPTION := $(if $(STAGING),--staging $(STAGING))
+# Exit code of batch-etl: there was nothing to do.
+NOTHING_TO_DO := 10
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -11,13 +14,19 @@ help: ## list the commands
 
 ## Run it
 demo: setup ## set up, start the stack, post the reference dataset, show what arrived where
-	@$(RUN) native up && $(RUN) pinflow-demo
+	@$(RUN) native up && $(RUN) pinflow-demo $(STAGING_OPTION)
 up: setup ## start the stack: servers and services as local processes
 	@$(RUN) native up
 status: setup ## what runs, where, and what it waits for
 	@$(RUN) native status
 logs: setup ## the last log lines of everything; one program: make logs P=s3-sink
 	@$(RUN) native logs $(P)
+etl: setup ## load the archive into the catalogue: make etl STAGING=redis ARGS="…"
+	@$(RUN) native run batch-etl run $(STAGING_OPTION) $(ARGS) || { code=$$?; [ $$code -eq $(NOTHING_TO_DO) ] || exit $$code; }
+cql: setup ## a shell on the catalogue, or one statement: make cql Q="SELECT …"
+	@$(RUN) native cql $${Q:+"$$Q"}
+sql: setup ## a shell on the live windows, or one statement: make sql Q="SELECT …"
+	@$(RUN) native sql $${Q:+"$$Q"}
 down: setup ## stop every process of the stack; data stay
 	@$(RUN) native down
 reset: setup ## stop the stack and delete its data, secrets and logs
@@ -49,5 +58,5 @@ format: setup ## format and fix what can be fixed
 update-golden: setup ## write the golden files anew, for review in the diff
 	@UPDATE_GOLDEN=1 $(PYTEST) packages/pin-schema/tests/test_golden_schema.py
 
-.PHONY: help demo up status logs down reset test check test-unit test-contract test-integration test-e2e \
+.PHONY: help demo up status logs etl cql sql down reset test check test-unit test-contract test-integration test-e2e \
 	test-long setup build format update-golden

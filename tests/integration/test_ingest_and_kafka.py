@@ -9,7 +9,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from native_stack.reconcile import OffsetRange, read_topic
+from native_stack.reconcile.offsets import OffsetRange
+from native_stack.reconcile.topic import read_topic
 from native_stack.stack import Stack
 
 # What P1 promises, and what a test machine may add by being busy.

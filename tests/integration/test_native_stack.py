@@ -17,8 +17,9 @@ from native_stack.credentials import S3_SINK_KEY_ID
 from native_stack.errors import NativeError, PortTakenError, ProgramError
 from native_stack.processes import still_alive
 from native_stack.program import wheel_dir
-from native_stack.programs import BUCKET, PROGRAMS, SERVICES, console_script
+from native_stack.programs import PROGRAMS, SERVICES
 from native_stack.servers import postgres
+from native_stack.services import BUCKET, console_script
 from native_stack.settings import NativeSettings
 from native_stack.stack import Stack
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from native_stack.demo import archive_settings
+from native_stack.clients import archive_settings
 from native_stack.stack import Stack
 from service_runtime.kafka_consumer import KafkaGroupConsumer
 from service_runtime.kafka_producer import KafkaProducer

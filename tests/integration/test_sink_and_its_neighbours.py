@@ -9,8 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
-from native_stack.demo import archive_settings
-from native_stack.reconcile import OffsetRange, archived_within, log_ends, read_topic
+from native_stack.clients import archive_settings
+from native_stack.reconcile.archive import archived_within
+from native_stack.reconcile.offsets import OffsetRange
+from native_stack.reconcile.topic import log_ends, read_topic
 from native_stack.stack import Stack
 from pin_schema.archive import ArchivedRecord
 from service_runtime.s3 import s3_bucket

@@ -1,16 +1,19 @@
+import re
 import sys
 import threading
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 import pytest
 from native_stack import builder
-from native_stack.builds import BUILDS, CASSANDRA, KAFKA, VERSITYGW, Build
+from native_stack.builds import BUILDS, CASSANDRA, KAFKA, SPARK, VERSITYGW, Build
 from native_stack.cache import Cancelled
 from native_stack.display import Silent
 from native_stack.errors import BuildError
+from native_stack.program import wheel_dir
 from native_stack.settings import NativeSettings
 
 
@@ -28,7 +31,7 @@ def settings(tmp_path: Path) -> NativeSettings:
 
 
 def test_every_downloaded_jar_is_listed_with_its_checksum() -> None:
-    for build in (KAFKA, CASSANDRA):
+    for build in (KAFKA, CASSANDRA, SPARK):
         pinned = build.pinned()
         assert pinned
         assert all(len(digest) == 64 for digest in pinned.values())
@@ -38,6 +41,14 @@ def test_every_downloaded_jar_is_listed_with_its_checksum() -> None:
 
 def test_the_broker_comes_with_a_logging_binding() -> None:
     assert any(name.startswith("log4j-slf4j-impl-") for name in KAFKA.pinned() or {})
+
+
+def test_the_connector_is_pysparks_version_and_brings_nothing_that_pyspark_has() -> None:
+    assert SPARK.version == version("pyspark")
+    connector = {re.sub(r"-[\d.]+\.jar$", "", name) for name in SPARK.pinned() or {}}
+    assert "spark-sql-kafka-0-10_2.13" in connector
+    has = {re.sub(r"-[\d.]+\.jar$", "", path.name) for path in (wheel_dir("pyspark") / "jars").iterdir()}
+    assert connector & has == set()
 
 
 def test_versions_match_what_the_inputs_name() -> None:

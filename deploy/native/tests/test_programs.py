@@ -88,6 +88,15 @@ def test_a_refusing_migration_is_not_tried_again() -> None:
     assert sorted(MIGRATE_REFUSALS) == sorted(error.exit_code for error in errors)
 
 
+def test_migrate_makes_the_accounts_of_the_sink_and_of_the_batch_job(context: Context) -> None:
+    migrate = Migrate(with_programs(context, "s3", "migrate"))
+    told = migrate.environment()
+    assert told["MIGRATE_S3_SINK_PRINCIPAL"] == "pinflow-sink"
+    assert told["MIGRATE_S3_BATCH_PRINCIPAL"] == "pinflow-batch"
+    secrets = [context.credentials.s3_sink_secret_file, context.credentials.s3_batch_secret_file]
+    assert [str(path) for path in secrets] == migrate.command()[4:6]
+
+
 def test_secrets_are_made_once_and_stay_private(context: Context) -> None:
     first = context.credentials.s3_root_secret_file.read_text()
     assert len(first) >= 32

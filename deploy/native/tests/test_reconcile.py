@@ -1,4 +1,5 @@
-from native_stack.reconcile import OffsetRange, holding
+from native_stack.reconcile.archive import holding
+from native_stack.reconcile.offsets import OffsetRange
 from pin_schema.archive import ObjectKey
 
 

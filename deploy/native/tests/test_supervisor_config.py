@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 from native_stack import supervisor_config
+from native_stack.builds import SPARK
 from native_stack.credentials import Credentials
 from native_stack.errors import NativeError
 from native_stack.program import Context, Program
-from native_stack.programs import IngestApi, S3Sink, without_program_variables
+from native_stack.programs import without_program_variables
+from native_stack.services import IngestApi, S3Sink, StreamEtl
 from native_stack.settings import NativeSettings
 from supervisor.datatypes import dict_of_key_value_pairs
 
@@ -71,6 +73,24 @@ def test_services_are_told_where_everything_is(context: Context) -> None:
     assert told["SINK_S3_ENDPOINT_URL"] == f"http://127.0.0.1:{settings.s3_port}"
     assert told["SINK_HTTP_PORT"] == str(settings.sink_port)
     assert Path(told["SINK_S3_SECRET_ACCESS_KEY_FILE"]).stat().st_mode & 0o777 == 0o600
+
+
+def test_the_stream_is_told_where_its_jars_and_its_checkpoints_are(context: Context) -> None:
+    stream = StreamEtl(context)
+    stream.prepare()
+    told = variables(context, stream)
+    assert told["STREAM_HTTP_PORT"] == str(context.settings.stream_port)
+    assert told["STREAM_KAFKA_BOOTSTRAP_SERVERS"] == f"127.0.0.1:{context.settings.kafka_port}"
+    assert Path(told["STREAM_POSTGRES_DSN_FILE"]).stat().st_mode & 0o777 == 0o600
+    assert told["STREAM_SPARK_JARS_DIR"] == str(SPARK.entry(context.settings.cache_dir))
+    for name in ("STREAM_SPARK_LOCAL_DIR", "STREAM_CHECKPOINT_DIR"):
+        assert Path(told[name]).is_dir()
+
+
+def test_spark_gets_a_java_it_can_run_on_and_listens_on_loopback(context: Context) -> None:
+    told = variables(context, StreamEtl(context))
+    assert (Path(told["JAVA_HOME"]) / "bin" / "java").exists()
+    assert told["SPARK_LOCAL_IP"] == "127.0.0.1"
 
 
 def test_the_users_variables_win(context: Context) -> None:

@@ -1,4 +1,4 @@
-"""Creates the bucket, states who may write the archive, proves that the store keeps the archive's promise."""
+"""Creates the bucket, states who may use the archive, proves that the store keeps the archive's promise."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -48,33 +48,38 @@ async def _migrate(client: "S3Client", settings: MigrateSettings, plan: Plan) ->
     if not exists and plan.does("create bucket", bucket=settings.s3_bucket):
         await _create(client, settings)
         exists = True
-    if settings.s3_sink_principal:
-        wanted = archive_policy(settings.s3_bucket, settings.s3_sink_principal)
+    sink, batch = settings.s3_sink_principal, settings.s3_batch_principal
+    if sink or batch:
+        wanted = archive_policy(settings.s3_bucket, sink=sink, batch=batch)
         found = await _policy(client, settings.s3_bucket) if exists else None
-        if wanted != found and plan.does("put bucket policy", sink=settings.s3_sink_principal):
+        if wanted != found and plan.does("put bucket policy", sink=sink, batch=batch):
             await client.put_bucket_policy(Bucket=settings.s3_bucket, Policy=json.dumps(wanted))
     if plan.does("race conditional PUTs", rounds=conditional_put.ROUNDS, racers=conditional_put.RACERS):
         await conditional_put.prove(client, settings.s3_bucket)
 
 
-def archive_policy(bucket: str, sink: str) -> dict[str, object]:
-    """Return the policy by which the sink puts, gets and lists the archive, and deletes nothing."""
-    principal = {"AWS": [sink]}
-    objects = {
-        "Sid": "SinkWritesTheArchive",
-        "Effect": "Allow",
-        "Principal": principal,
-        "Action": ["s3:PutObject", "s3:GetObject"],
-        "Resource": [f"arn:aws:s3:::{bucket}/{ARCHIVE_PREFIX}*"],
-    }
-    listing = {
-        "Sid": "SinkListsTheArchive",
-        "Effect": "Allow",
-        "Principal": principal,
-        "Action": ["s3:ListBucket"],
-        "Resource": [f"arn:aws:s3:::{bucket}"],
-    }
-    return {"Version": "2012-10-17", "Statement": [objects, listing]}
+def archive_policy(bucket: str, *, sink: str | None, batch: str | None) -> dict[str, object]:
+    """Return the policy by which the sink writes the archive, the batch job reads it, and nobody deletes."""
+    whole = f"arn:aws:s3:::{bucket}"
+    archive = f"{whole}/{ARCHIVE_PREFIX}*"
+    granted = (
+        ("SinkWritesTheArchive", sink, ["s3:PutObject", "s3:GetObject"], archive),
+        ("SinkListsTheArchive", sink, ["s3:ListBucket"], whole),
+        ("BatchReadsTheArchive", batch, ["s3:GetObject"], archive),
+        ("BatchListsTheArchive", batch, ["s3:ListBucket"], whole),
+    )
+    statements = [
+        {
+            "Sid": name,
+            "Effect": "Allow",
+            "Principal": {"AWS": [principal]},
+            "Action": actions,
+            "Resource": [resource],
+        }
+        for name, principal, actions, resource in granted
+        if principal
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 async def _exists(client: "S3Client", bucket: str) -> bool:
@@ -116,5 +121,5 @@ def _refused_or_away(error: ClientError) -> Exception:
         return StoreAwayError(str(error))
     return RefusedError(
         f"the object store refused: {error}. Check MIGRATE_S3_ACCESS_KEY_ID and its secret, "
-        "MIGRATE_S3_BUCKET and MIGRATE_S3_SINK_PRINCIPAL"
+        "MIGRATE_S3_BUCKET, MIGRATE_S3_SINK_PRINCIPAL and MIGRATE_S3_BATCH_PRINCIPAL"
     )

@@ -17,6 +17,7 @@ class MigrateSettings(KafkaSettings, S3Settings, CassandraSettings):
         default=None,
         description="who may write the archive: an access key id for versitygw, a role ARN for AWS",
     )
+    s3_batch_principal: str | None = Field(default=None, description="who may read it, in the same terms")
     cassandra_replication: str = Field(
         default="{'class': 'SimpleStrategy', 'replication_factor': 1}",
         description="the keyspace's replication map, in CQL",

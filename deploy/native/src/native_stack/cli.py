@@ -13,16 +13,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from native_stack import jar_checksums
+from native_stack import jar_checksums, shells
 from native_stack.builds import BUILDS
 from native_stack.display import display_for
 from native_stack.errors import NativeError
+from native_stack.jobs import JOBS
 from native_stack.programs import PROGRAMS, by_name, variable_prefix
 from native_stack.settings import NativeSettings
 from native_stack.stack import Stack
 
 SIGTERM_EXIT = 143
 NAMES = ", ".join(program.name for program in PROGRAMS)
+JOB_NAMES = ", ".join(job.name for job in JOBS)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,15 +33,18 @@ app = typer.Typer(
     help="The whole of Pinflow as local processes, without Docker: real Kafka, Cassandra, PostgreSQL, Redis "
     "and S3 servers and our services, under a supervisor that restarts them.\n\n"
     "Start with `native up`, look with `native status` and `native logs`, end with `native down`. "
-    f"The programs: {NAMES}.\n\n"
+    f"The programs: {NAMES}. Jobs, for `native run`: {JOB_NAMES}.\n\n"
     "State, logs and secrets are in .local/ (PINFLOW_STATE_DIR), downloads and builds in ~/.cache/pinflow "
     "(PINFLOW_CACHE_DIR). Ports are set by PINFLOW_KAFKA_PORT and so on; a service's own variables "
-    "(INGEST_…, SINK_…) are passed on to it.",
+    "(INGEST_…, SINK_…, STREAM_…, BATCH_…) are passed on to it.",
 )
 out = Console()
 err = Console(stderr=True)
 
-ProgramArgument = Annotated[str, typer.Argument(help=f"One of: {NAMES}.")]
+ProgramArgument = Annotated[str, typer.Argument(help=f"One of: {NAMES}, {JOB_NAMES}.")]
+StatementArgument = Annotated[
+    str | None, typer.Argument(help="Run it, print its result and end; default: an interactive shell.")
+]
 
 
 def main() -> None:
@@ -121,9 +126,31 @@ def logs(
 
 @app.command()
 def env(program: ProgramArgument) -> None:
-    """Print the variables a program gets; by hand: set -a; eval "$(native env s3-sink)"; s3-sink."""
+    """Print the variables a program or a job gets; by hand: set -a; eval "$(native env s3-sink)"; s3-sink."""
     for name, value in _stack().environment(program).items():
         typer.echo(f"{name}={shlex.quote(value)}")
+
+
+# What follows the job's name is the job's, options and --help included.
+@app.command(context_settings={"allow_interspersed_args": False})
+def run(
+    job: Annotated[str, typer.Argument(help=f"One of: {JOB_NAMES}.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="What the job is told.")] = None,
+) -> None:
+    """Run a job in the foreground, on the stack that runs; the exit code is the job's."""
+    _stack().job(job, *(arguments or ())).become()
+
+
+@app.command()
+def cql(statement: StatementArgument = None) -> None:
+    """Open cqlsh on the catalogue in Cassandra, or run one statement there."""
+    shells.cql(_stack(), statement).become()
+
+
+@app.command()
+def sql(statement: StatementArgument = None) -> None:
+    """Open psql on the live windows in PostgreSQL, or run one statement there."""
+    shells.sql(_stack(), statement).become()
 
 
 @app.command()
@@ -136,7 +163,7 @@ def checksums() -> None:
 
 
 def _stack() -> Stack:
-    prefixes = {program.name: variable_prefix(program) for program in PROGRAMS}
+    prefixes = {program.name: variable_prefix(program) for program in (*PROGRAMS, *JOBS)}
     passed_on = {
         name: {variable: value for variable, value in os.environ.items() if variable.startswith(prefix)}
         for name, prefix in prefixes.items()

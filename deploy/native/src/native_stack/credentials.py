@@ -7,6 +7,7 @@ from pathlib import Path
 
 S3_ROOT_KEY_ID = "pinflow-root"
 S3_SINK_KEY_ID = "pinflow-sink"
+S3_BATCH_KEY_ID = "pinflow-batch"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Credentials:
     def s3_sink_secret_file(self) -> Path:
         """The secret key of the account that s3-sink writes with."""
         return self._made("s3-sink-secret-key")
+
+    @property
+    def s3_batch_secret_file(self) -> Path:
+        """The secret key of the account that batch-etl reads with."""
+        return self._made("s3-batch-secret-key")
 
     @property
     def postgres_password_file(self) -> Path:

@@ -1,6 +1,7 @@
-"""The stack's one-shot: makes the sink's account on the S3 server, then becomes `migrate`.
+"""The stack's one-shot: makes the accounts on the S3 server, then becomes `migrate`.
 
-Run as: python -m native_stack.migrate VERSITYGW SECRET_FILE MIGRATE STEP…, with the variables of `migrate`.
+Run as: python -m native_stack.migrate VERSITYGW SINK_SECRET_FILE BATCH_SECRET_FILE MIGRATE STEP…, with the
+variables of `migrate`.
 """
 
 import os
@@ -16,9 +17,9 @@ RETRY_SECONDS = 1.0
 EXISTS = "XAdminUserExists"
 
 
-def make_user(versitygw: Path, settings: MigrateSettings, secret: str) -> str | None:
-    """Make the sink's account or give it its secret again; return why that did not work, or None."""
-    user = ["-a", str(settings.s3_sink_principal), "-s", secret, "-r", "user"]
+def make_user(versitygw: Path, settings: MigrateSettings, name: str, secret: str) -> str | None:
+    """Make an account or give it its secret again; return why that did not work, or None."""
+    user = ["-a", name, "-s", secret, "-r", "user"]
     problem = _admin(versitygw, settings, ["create-user", *user])
     if problem and EXISTS in problem:
         problem = _admin(versitygw, settings, ["update-user", *user])
@@ -39,16 +40,20 @@ def _admin(versitygw: Path, settings: MigrateSettings, arguments: list[str]) -> 
 
 
 def main(arguments: list[str]) -> None:
-    """Make the account, however long the server takes to come, then run the migrations."""
-    versitygw, secret_file, script, *steps = arguments
+    """Make the accounts, however long the server takes to come, then run the migrations."""
+    versitygw, sink_secret, batch_secret, script, *steps = arguments
     configure_log()
     log.info("starting", steps=steps)
     settings = MigrateSettings.load_or_exit()
     if {"all", "bucket"} & set(steps):
-        secret = Path(secret_file).read_text(encoding="utf-8")
-        while problem := make_user(Path(versitygw), settings, secret):
-            log.info("waiting for the S3 server, to make the sink's account", because=problem)
-            time.sleep(RETRY_SECONDS)
+        for name, secret_file in (
+            (settings.s3_sink_principal, sink_secret),
+            (settings.s3_batch_principal, batch_secret),
+        ):
+            secret = Path(secret_file).read_text(encoding="utf-8")
+            while problem := make_user(Path(versitygw), settings, str(name), secret):
+                log.info("waiting for the S3 server, to make an account", name=name, because=problem)
+                time.sleep(RETRY_SECONDS)
     os.execv(script, [script, *steps])  # noqa: S606
 
 

@@ -1,46 +1,24 @@
-"""The programs of the stack, in flow order. A new one is one short class here, or in servers/."""
+"""The programs of the stack, in flow order. A new one is one short class in services.py or servers/."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from native_stack import builds, probes
-from native_stack.credentials import S3_ROOT_KEY_ID, S3_SINK_KEY_ID
+from native_stack import builds
+from native_stack.credentials import S3_BATCH_KEY_ID, S3_ROOT_KEY_ID, S3_SINK_KEY_ID
 from native_stack.errors import NativeError
+from native_stack.jobs import JOBS
 from native_stack.program import Program, wheel_dir
 from native_stack.servers.cassandra import Cassandra
 from native_stack.servers.kafka import Kafka
 from native_stack.servers.postgres import Postgres, dsn_file
 from native_stack.servers.redis import Redis
 from native_stack.servers.s3 import S3, binary
+from native_stack.services import BUCKET, IngestApi, S3Sink, Script, StreamEtl, console_script
 
-BUCKET = "pinflow"
 # Exit codes of `migrate` that mean "no, and trying again changes nothing" (migrations/errors.py, EX_CONFIG).
 MIGRATE_REFUSALS = (3, 4, 78)
-
-
-class Service(Program):
-    """A Python service of ours: a console script that reads its own prefix of the environment."""
-
-    prefix: ClassVar[str]
-
-    def command(self) -> list[str]:
-        """Return the console script of the same name."""
-        return [console_script(self.name)]
-
-    def own_environment(self) -> dict[str, str]:
-        """Return where it listens, how much it says, and what it is told in particular."""
-        told = {"HTTP_HOST": "127.0.0.1", "HTTP_PORT": str(self.port), "LOG_LEVEL": self.settings.log_level}
-        return {f"{self.prefix}_{name}": value for name, value in (told | self.service_settings()).items()}
-
-    def service_settings(self) -> dict[str, str]:
-        """Return its settings, without the prefix."""
-        return {}
-
-    def probe(self) -> None:
-        """Ask its readiness, which names the dependency it waits for."""
-        probes.service_ready(self.port)
 
 
 class Migrate(Program):
@@ -59,7 +37,7 @@ class Migrate(Program):
     }
 
     def command(self) -> list[str]:
-        """Return the one-shot that makes the sink's S3 account and then runs the steps."""
+        """Return the one-shot that makes the S3 accounts and then runs the steps."""
         steps = [step for server, step in self.steps.items() if server in self.context.programs]
         if not steps:
             raise NativeError(
@@ -67,9 +45,10 @@ class Migrate(Program):
             )
         if len(steps) == len(self.steps):
             steps = ["all"]
-        secret = str(self.context.credentials.s3_sink_secret_file)
-        script = [console_script("migrate"), *steps]
-        return [sys.executable, "-m", "native_stack.migrate", str(binary(self.context)), secret, *script]
+        known = self.context.credentials
+        secrets = [str(known.s3_sink_secret_file), str(known.s3_batch_secret_file)]
+        one_shot = [sys.executable, "-m", "native_stack.migrate", str(binary(self.context)), *secrets]
+        return [*one_shot, console_script("migrate"), *steps]
 
     def own_environment(self) -> dict[str, str]:
         """Return where the servers are, and the keys to change them."""
@@ -80,6 +59,7 @@ class Migrate(Program):
             "S3_ACCESS_KEY_ID": S3_ROOT_KEY_ID,
             "S3_SECRET_ACCESS_KEY_FILE": str(self.context.credentials.s3_root_secret_file),
             "S3_SINK_PRINCIPAL": S3_SINK_KEY_ID,
+            "S3_BATCH_PRINCIPAL": S3_BATCH_KEY_ID,
             "CASSANDRA_CONTACT_POINTS": "127.0.0.1",
             "CASSANDRA_PORT": str(self.settings.cassandra_port),
             "POSTGRES_DSN_FILE": str(dsn_file(self.context)),
@@ -92,64 +72,27 @@ class Migrate(Program):
         return sorted(path for path in package.rglob("*") if path.suffix in {".py", ".cql", ".sql", ".toml"})
 
 
-class IngestApi(Service):
-    """HTTP in, Kafka out."""
-
-    name = "ingest-api"
-    purpose = "takes pins over HTTP"
-    ports = ("ingest_port",)
-    prefix = "INGEST"
-
-    def service_settings(self) -> dict[str, str]:
-        """Return where Kafka is."""
-        return {"KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_address}
+SERVICES: tuple[type[Program], ...] = (IngestApi, S3Sink, StreamEtl)
+PROGRAMS: tuple[type[Program], ...] = (Kafka, S3, Cassandra, Postgres, Redis, Migrate, *SERVICES)
 
 
-class S3Sink(Service):
-    """Kafka in, archive out."""
-
-    name = "s3-sink"
-    purpose = "archives the topic"
-    ports = ("sink_port",)
-    prefix = "SINK"
-
-    def service_settings(self) -> dict[str, str]:
-        """Return where Kafka and the archive are; flushes come early so that a demo shows objects soon."""
-        return {"KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_address} | {
-            "S3_ENDPOINT_URL": self.settings.s3_url,
-            "S3_BUCKET": BUCKET,
-            "S3_ACCESS_KEY_ID": S3_SINK_KEY_ID,
-            "S3_SECRET_ACCESS_KEY_FILE": str(self.context.credentials.s3_sink_secret_file),
-            "FLUSH_MAX_SECONDS": "2",
-        }
-
-
-PROGRAMS: tuple[type[Program], ...] = (Kafka, S3, Cassandra, Postgres, Redis, Migrate, IngestApi, S3Sink)
-SERVICES: tuple[type[Program], ...] = (IngestApi, S3Sink)
-
-
-def by_name(name: str) -> type[Program]:
-    """Return a program's class; raise NativeError naming those that exist."""
-    for program in PROGRAMS:
+def by_name(name: str, among: Sequence[type[Program]] = PROGRAMS) -> type[Program]:
+    """Return the class of a program or a job; raise NativeError naming those that exist."""
+    for program in among:
         if program.name == name:
             return program
-    known = ", ".join(program.name for program in PROGRAMS)
+    known = ", ".join(program.name for program in among)
     raise NativeError(f"there is no program {name!r}: choose among {known}")
 
 
 def variable_prefix(program: type[Program]) -> str | None:
     """Return the prefix of the variables a person may set for a program, or None."""
-    if issubclass(program, Service):
+    if issubclass(program, Script):
         return f"{program.prefix}_"
     return "MIGRATE_" if program is Migrate else None
 
 
 def without_program_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment from which no program hears anything that it is not told by name."""
-    prefixes = tuple(prefix for program in PROGRAMS if (prefix := variable_prefix(program)))
+    prefixes = tuple(prefix for program in (*PROGRAMS, *JOBS) if (prefix := variable_prefix(program)))
     return {name: value for name, value in environment.items() if not name.startswith(prefixes)}
-
-
-def console_script(name: str) -> str:
-    """Return the path of a console script of the environment we run in."""
-    return str(Path(sys.executable).parent / name)

@@ -21,10 +21,15 @@ def find_java() -> Path:
     return _find_or_install(
         _java_17,
         "openjdk-17-jre-headless",
-        f"Kafka and Cassandra need Java {JAVA_VERSION}, found {{found}}: "
+        f"Kafka, Cassandra and Spark need Java {JAVA_VERSION}, found {{found}}: "
         f"install one (Debian: apt-get install openjdk-17-jre-headless) or point JAVA_HOME at one",
         lambda: ", ".join(f"{version} in {home}" for home, version in _javas()) or "no Java",
     )
+
+
+def java_home() -> Path:
+    """Return the installation that `find_java` finds, as JAVA_HOME wants it."""
+    return find_java().parent.parent
 
 
 def find_maven() -> Path:
@@ -32,7 +37,7 @@ def find_maven() -> Path:
     return _find_or_install(
         lambda: _on_path("mvn"),
         "maven",
-        "the jars of Kafka and Cassandra are fetched by Maven, found {found}: "
+        "the jars of Kafka, Cassandra and Spark are fetched by Maven, found {found}: "
         "install Maven (Debian: apt-get install maven) and see that mvn is on PATH",
         lambda: "no mvn on PATH",
     )

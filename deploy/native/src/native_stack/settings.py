@@ -40,6 +40,7 @@ class NativeSettings(Settings):
     s3_port: int = _port(7070)
     ingest_port: int = _port(8000)
     sink_port: int = _port(8001)
+    stream_port: int = _port(8002)
     state_dir: Path = Field(default=REPOSITORY / ".local", validate_default=True)
     cache_dir: Path = Field(default_factory=_cache_dir, validate_default=True)
 

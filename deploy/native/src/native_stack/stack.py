@@ -15,6 +15,8 @@ from native_stack.builder import build_all
 from native_stack.credentials import Credentials
 from native_stack.display import Display, Row, Silent
 from native_stack.errors import NativeError
+from native_stack.invocation import Invocation
+from native_stack.jobs import JOBS
 from native_stack.logs import tail
 from native_stack.ports import require_free
 from native_stack.processes import end, signal_group, still_alive
@@ -127,9 +129,17 @@ class Stack:
         return info.pid
 
     def environment(self, program: str) -> dict[str, str]:
-        """Return the variables a program gets."""
-        by_name(program)
-        return next(p.environment() for p in self._programs([program]) if p.name == program)
+        """Return the variables a program or a job gets."""
+        return by_name(program, [*PROGRAMS, *JOBS])(self._context()).environment()
+
+    def job(self, name: str, *arguments: str) -> Invocation:
+        """Return how to start a job on this stack; raise NativeError when the stack does not run."""
+        job = by_name(name, JOBS)(self._context())
+        if not self._supervisor.running():
+            raise NativeError(f"{name} works on the stack, which does not run: start it with `native up`")
+        job.prepare()
+        environment = without_program_variables(os.environ) | job.environment()
+        return Invocation([*job.command(), *arguments], environment)
 
     def log_tail(self, program: str, lines: int = 50) -> str:
         """Return the last lines of a program's log."""
@@ -137,9 +147,12 @@ class Stack:
 
     def _programs(self, wanted: Sequence[str]) -> list[Program]:
         """Return the wanted programs and those the supervisor knows already, in flow order."""
+        context = self._context(wanted)
+        return [program(context) for program in PROGRAMS if program.name in context.programs]
+
+    def _context(self, wanted: Sequence[str] = ()) -> Context:
         names = frozenset(wanted) | self._supervisor.infos().keys()
-        context = Context(self.settings, self.credentials, names, self._environment)
-        return [program(context) for program in PROGRAMS if program.name in names]
+        return Context(self.settings, self.credentials, names, self._environment)
 
     def _build(self, programs: Sequence[Program | type[Program]]) -> None:
         builds = dict.fromkeys(build for program in programs for build in program.builds)

