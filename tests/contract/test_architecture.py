@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from s3_sink import stops
+from s3_sink.stops import ChainStop
+from stream_etl.stops import StreamStop
 
 REPOSITORY = Path(__file__).parents[2]
-SERVICES = {"ingest_api", "s3_sink"}
 # What each package may import of ours. An arrow that is not here is a design decision, not an oversight.
 ARROWS = {
     "pin_schema": set[str](),
@@ -18,6 +18,8 @@ ARROWS = {
     "pin_emulator": set[str](),
     "ingest_api": {"pin_schema", "service_runtime"},
     "s3_sink": {"pin_schema", "service_runtime"},
+    "batch_etl": {"pin_schema", "service_runtime"},
+    "stream_etl": {"pin_schema", "service_runtime"},
     "migrations": {"service_runtime"},
     "native_stack": {"pin_schema", "service_runtime", "pin_emulator", "migrations"},
 }
@@ -56,12 +58,21 @@ def test_every_module_imports_without_an_environment(module: str) -> None:
     importlib.import_module(module)
 
 
-def test_every_named_stop_of_the_sink_has_its_runbook() -> None:
-    reasons = {stop.reason for stop in stops.ChainStop.__subclasses__()}
-    assert len(reasons) >= 5
+@pytest.mark.parametrize(("service", "stop", "least"), [("sink", ChainStop, 5), ("stream", StreamStop, 3)])
+def test_every_named_stop_has_its_runbook(
+    service: str, stop: type[ChainStop | StreamStop], least: int
+) -> None:
+    reasons = {each.reason for each in stop.__subclasses__()}
+    assert len(reasons) >= least
     for reason in reasons:
-        page = (REPOSITORY / f"docs/runbooks/sink-{reason}.md").read_text()
+        page = (REPOSITORY / f"docs/runbooks/{service}-{reason}.md").read_text()
         assert reason in page
+
+
+def test_every_runbook_is_found_from_its_symptom() -> None:
+    index = (REPOSITORY / "docs/runbooks/README.md").read_text()
+    pages = {page.name for page in (REPOSITORY / "docs/runbooks").glob("*.md")} - {"README.md"}
+    assert {page for page in pages if f"({page})" not in index} == set()
 
 
 def test_links_between_documents_lead_somewhere() -> None:

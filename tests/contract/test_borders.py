@@ -7,17 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_etl import ledger, tables
+from batch_etl.metrics import BatchMetrics
+from batch_etl.settings import BatchSettings
 from ingest_api.metrics import IngestMetrics
 from ingest_api.openapi import openapi_document
 from ingest_api.settings import IngestSettings
 from migrations.settings import MigrateSettings
 from pin_schema.clean import CleanPin
 from pin_schema.raw import RawPin
+from pin_schema.spark_types import CLEAN_PIN, RAW_PIN
 from pin_schema.wire import WirePin
 from prometheus_client import CollectorRegistry
 from s3_sink.metrics import SinkMetrics
 from s3_sink.settings import SinkSettings
 from service_runtime.settings import Settings
+from stream_etl.metrics import StreamMetrics
+from stream_etl.settings import StreamSettings
+from stream_etl.upserts import UPSERTS
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -29,6 +36,8 @@ CQL_TYPES = {
     "boolean": "bool",
     "timestamp": "datetime",
     "frozen<list<text>>": "list",
+    "frozen<map<text": "dict",
+    "double": "float",
 }
 SQL_TYPES = {
     "bigint": "int",
@@ -46,7 +55,9 @@ def columns(ddl: str, table: str, types: dict[str, str]) -> dict[str, str]:
     body = re.search(rf"CREATE TABLE (?:IF NOT EXISTS )?{table} \((.*?)\n\);", ddl, re.DOTALL)
     assert body, f"no table {table}"
     lines = [line.strip() for line in body[1].splitlines()]
-    found = [re.match(r"([a-z_]+) ([a-z0-9_<>\[\]]+)", line) for line in lines if line and line[0].islower()]
+    found = [
+        re.match(r"([a-z0-9_]+) ([a-z0-9_<>\[\]]+)", line) for line in lines if line and line[0].islower()
+    ]
     return {match[1]: types[match[2]] for match in found if match}
 
 
@@ -81,6 +92,29 @@ def test_the_live_table_has_the_columns_of_a_clean_pin() -> None:
     assert columns(ddl("postgres_files"), "pins", SQL_TYPES) == clean_pin_columns()
 
 
+def test_spark_has_the_columns_of_both_models() -> None:
+    assert RAW_PIN.names == list(RawPin.model_fields)
+    assert CLEAN_PIN.names == list(CleanPin.model_fields)
+
+
+def test_the_batch_job_writes_every_column_of_the_catalogue() -> None:
+    for table in (tables.PINS, tables.REJECTED):
+        assert set(table.columns) == columns(ddl("cassandra_files"), table.name, CQL_TYPES).keys()
+
+
+def test_the_batch_job_writes_every_column_of_its_ledger() -> None:
+    made = ddl("cassandra_files")
+    assert set(ledger._OBJECT) == columns(made, "etl_objects", CQL_TYPES).keys()
+    added = set(re.findall(r"ALTER TABLE etl_runs ADD IF NOT EXISTS (\w+)", made))
+    assert set(ledger._RUN) == columns(made, "etl_runs", CQL_TYPES).keys() | added
+
+
+@pytest.mark.parametrize("table", UPSERTS)
+def test_the_streaming_job_writes_every_column_with_its_type(table: str) -> None:
+    made = columns(ddl("postgres_files"), table, SQL_TYPES)
+    assert {name: SQL_TYPES[kind] for name, kind in UPSERTS[table].columns.items()} == made
+
+
 def test_services_use_the_topics_that_migrations_create() -> None:
     listed = tomllib.loads((files("migrations") / "topics.toml").read_text())["topics"]
     topic = MigrateSettings.model_fields["kafka_topic"].default
@@ -88,6 +122,8 @@ def test_services_use_the_topics_that_migrations_create() -> None:
     used = {
         IngestSettings.model_fields["kafka_topic"].default,
         SinkSettings.model_fields["kafka_topic"].default,
+        BatchSettings.model_fields["kafka_topic"].default,
+        StreamSettings.model_fields["kafka_topic"].default,
         SinkSettings.model_fields["kafka_dead_letter_topic"].default,
     }
     assert used == created
@@ -104,6 +140,8 @@ def test_pins_are_dated_by_the_broker() -> None:
     [
         (IngestSettings, "services/ingest-api/README.md"),
         (SinkSettings, "services/s3-sink/README.md"),
+        (BatchSettings, "services/batch-etl/README.md"),
+        (StreamSettings, "services/stream-etl/README.md"),
         (MigrateSettings, "deploy/migrations/README.md"),
     ],
 )
@@ -116,7 +154,7 @@ def test_every_setting_is_in_its_readme(settings: type[Settings], readme: str) -
 
 def metric_names() -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for metrics in (IngestMetrics, SinkMetrics):
+    for metrics in (IngestMetrics, SinkMetrics, BatchMetrics, StreamMetrics):
         registry = CollectorRegistry()
         metrics(registry)
         found |= {metric.name: metric for metric in registry.collect()}
@@ -125,6 +163,6 @@ def metric_names() -> dict[str, Any]:
 
 def test_metrics_have_our_prefix_and_say_what_they_mean() -> None:
     for name, metric in metric_names().items():
-        assert name.startswith(("pinflow_ingest_", "pinflow_sink_"))
+        assert re.match("pinflow_(ingest|sink|batch|stream)_", name)
         assert len(metric.documentation) > 10
         assert "_ms" not in name, "base units only"

@@ -1,14 +1,27 @@
-"""2,000 pins pass while each service is killed once: nothing lost, nothing doubled."""
+"""2,000 pins pass the whole line while each of its four services is killed once: all stores add up."""
 
 import asyncio
+import json
 import os
+import signal
+import subprocess
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
+from uuid import UUID
 
 import pytest
-from native_stack.demo import archive_settings
-from native_stack.reconcile import OffsetRange, archived_within, log_ends, read_topic
+from aiokafka.structs import ConsumerRecord
+from native_stack.clients import archive_settings, catalogue_settings, live_dsn
+from native_stack.demo.live import LiveSide, read_live_side
+from native_stack.reconcile.archive import archived_within
+from native_stack.reconcile.catalogue import Catalogue, read_catalogue
+from native_stack.reconcile.expected import Expected, expected
+from native_stack.reconcile.offsets import OffsetRange, Position
+from native_stack.reconcile.rejected import RejectedPin
+from native_stack.reconcile.topic import log_ends, read_topic
 from native_stack.stack import Stack
 from pin_emulator.answers import Receipt
 from pin_emulator.poster import post
@@ -16,17 +29,32 @@ from pin_emulator.summary import Summary
 from pin_emulator.traffic import traffic
 from pin_schema.wire import decode, partition_key
 from service_runtime.s3 import s3_bucket
+from service_runtime.testing.proxy import StallingProxy
 
+# Odd values as clients send them, each in a version of a pin of its own; a later version has no image.
+ODD = (
+    '"follower_count":"1.5M"',
+    '"follower_count":"User Info Error","poster_name":"User Info Error"',
+    '"follower_count":"\u0663\u0665k"',
+    '"follower_count":"9999999999B","category":null',
+    '"title":"a","title":"b","title":null,"category":"x","category":"y"',
+    '"tag_list":" , ,","save_location":"Local save in ","downloaded":null',
+    '"title":"\\ud83d\\ude00 \u0401","unknown":{"title":[1]}',
+)
 PINS = 2_000
-# `make test` runs one seeded round, `make test-long` twenty.
-ROUNDS = 20 if os.environ.get("PINFLOW_LONG") else 1
+SERVICES = ("ingest-api", "s3-sink", "stream-etl")
+# `make test` runs one seeded round, `make test-long` ten.
+ROUNDS = 10 if os.environ.get("PINFLOW_LONG") else 1
+# Past the connections' own talk and into the rows, of which there is about 1 MB.
+MID_WRITE_BYTES = 200_000
+NOTHING_TO_DO = 10
 
 
 @dataclass
 class Receipts:
     """Which pin each receipt was for."""
 
-    pins: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    pins: dict[Position, bytes] = field(default_factory=dict)
     count: int = 0
 
     def take(self, pairs: list[tuple[bytes, Receipt]]) -> None:
@@ -35,14 +63,24 @@ class Receipts:
             self.pins[receipt["partition"], receipt["offset"]] = pin
 
 
+def odd_pins(seed: int) -> list[bytes]:
+    pins = []
+    for index, fields in enumerate(ODD):
+        start = f'{{"index":{index},"unique_id":"{UUID(int=seed * 1000 + index)}"'
+        pins += [f'{start},"image_src":"https://a.b/{index}.jpg",{fields}}}', f"{start},{fields}}}"]
+    return [pin.encode() for pin in pins]
+
+
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(ROUNDS))
-async def test_every_acknowledged_pin_is_archived_once_though_each_service_dies(
+async def test_every_acknowledged_pin_reaches_both_stores_though_every_service_dies(
     stack: Stack, seed: int
 ) -> None:
-    stack.up(only=["ingest-api", "s3-sink"])
+    await asyncio.to_thread(stack.up, only=SERVICES)
     kafka = stack.settings.kafka_address
     before = await log_ends(kafka, "pins")
-    pins = list(islice(traffic(seed), PINS))
+    odd = odd_pins(seed)
+    pins = [*odd, *islice(traffic(seed), PINS - len(odd))]
     receipts = Receipts()
 
     summary = await _post_while_services_die(stack, pins, receipts)
@@ -51,24 +89,27 @@ async def test_every_acknowledged_pin_is_archived_once_though_each_service_dies(
     assert summary.retries.total() > 0, "the death of ingest-api was felt"
     assert len(receipts.pins) == PINS, "no two pins were given the same position"
     span = OffsetRange(before, await log_ends(kafka, "pins"))
-    topic = {(r.partition, r.offset): r for r in await read_topic(kafka, "pins", span)}
+    records = await read_topic(kafka, "pins", span)
+    topic = {(r.partition, r.offset): r for r in records}
     assert {position: topic[position].value for position in receipts.pins} == receipts.pins
-    _assert_only_unanswered_pins_are_repeated(pins, [r.value for r in topic.values()], summary)
+    _assert_only_unanswered_pins_are_repeated(pins, [r.value for r in records], summary)
+    await _assert_archived_once(stack, span, topic)
 
-    async with s3_bucket(archive_settings(stack)) as store:
-        archived = await archived_within(store, span, seconds=60)
-    positions = Counter((record.partition, record.offset) for record in archived)
-    assert positions.keys() == topic.keys(), "every offset is in the archive"
-    assert set(positions.values()) == {1}, "no offset is there twice"
-    for record in archived:
-        assert record.value == topic[record.partition, record.offset].value
-        assert record.key == partition_key(decode(record.value or b"")[0])
+    await _kill_a_batch_run_in_the_middle_of_its_writes(stack)
+    loaded = await _batch_run(stack)
+    assert loaded["read"] == loaded["clean"] + loaded["duplicate"] + sum(loaded["rejected"].values())
+    assert (await _batch_run(stack, code=NOTHING_TO_DO))["objects"] == 0
+
+    live = await read_live_side(kafka, "pins", live_dsn(stack), records)
+    catalogue = await asyncio.to_thread(read_catalogue, catalogue_settings(stack))
+    _assert_catalogue_is(catalogue, expected(records))
+    _assert_live_side_is(live, expected(records), span)
 
 
 async def _post_while_services_die(stack: Stack, pins: list[bytes], receipts: Receipts) -> Summary:
-    """Kill ingest-api after a third of the pins and s3-sink after two thirds, with its buffers full."""
-    kills = {PINS // 3: "ingest-api", 2 * PINS // 3: "s3-sink"}
-    pids = {program: stack.pid_of(program) for program in kills.values()}
+    """Kill a service after each quarter of the pins, s3-sink and stream-etl in the middle of their work."""
+    kills = {PINS * (i + 1) // 4: service for i, service in enumerate(SERVICES)}
+    pids = {program: stack.pid_of(program) for program in SERVICES}
     killing: list[asyncio.Task[None]] = []
 
     def progress(summary: Summary) -> None:
@@ -83,9 +124,9 @@ async def _post_while_services_die(stack: Stack, pins: list[bytes], receipts: Re
         on_progress=progress,
     )
     await asyncio.gather(*killing)
-    await asyncio.to_thread(stack.wait_ready, *pids, timeout_seconds=60)
-    assert len(killing) == 2
-    assert all(stack.pid_of(program) != pid for program, pid in pids.items()), "both were restarted"
+    await asyncio.to_thread(stack.wait_ready, *pids, timeout_seconds=120)
+    assert len(killing) == len(SERVICES)
+    assert all(stack.pid_of(program) != pid for program, pid in pids.items()), "all were restarted"
     return summary
 
 
@@ -96,3 +137,60 @@ def _assert_only_unanswered_pins_are_repeated(
     surplus = Counter(stored) - Counter(pins)
     assert surplus.total() == len(stored) - PINS
     assert surplus.total() <= summary.retries.total()
+
+
+async def _assert_archived_once(
+    stack: Stack, span: OffsetRange, topic: dict[Position, ConsumerRecord]
+) -> None:
+    async with s3_bucket(archive_settings(stack)) as store:
+        archived = await archived_within(store, span, seconds=60)
+    positions = Counter((record.partition, record.offset) for record in archived)
+    assert positions.keys() == topic.keys(), "every offset is in the archive"
+    assert set(positions.values()) == {1}, "no offset is there twice"
+    for record in archived:
+        assert record.value == topic[record.partition, record.offset].value
+        assert record.key == partition_key(decode(record.value or b"")[0])
+
+
+async def _kill_a_batch_run_in_the_middle_of_its_writes(stack: Stack) -> None:
+    job = stack.job("batch-etl", "run")
+    before = await asyncio.to_thread(read_catalogue, catalogue_settings(stack))
+    async with StallingProxy(stack.settings.cassandra_port, MID_WRITE_BYTES).running() as proxy:
+        environment = {**job.environment, "BATCH_CASSANDRA_PORT": str(proxy.port)}
+        process = await asyncio.create_subprocess_exec(*job.command, env=environment, start_new_session=True)
+        try:
+            await asyncio.wait_for(proxy.stalled.wait(), 120)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            assert await process.wait() == -signal.SIGKILL
+    after = await asyncio.to_thread(read_catalogue, catalogue_settings(stack))
+    changed = sum(after.pins[key] != before.pins.get(key) for key in after.pins)
+    assert 0 < changed < PINS * 3 // 4, "it died after some of its rows and before others"
+
+
+async def _batch_run(stack: Stack, code: int = 0) -> dict[str, Any]:
+    job = stack.job("batch-etl", "run", "--json")
+    ended = await asyncio.to_thread(
+        subprocess.run, job.command, env=job.environment, check=False, stdout=subprocess.PIPE
+    )
+    assert ended.returncode == code
+    summary: dict[str, Any] = json.loads(ended.stdout)
+    return summary
+
+
+def _assert_catalogue_is(catalogue: Catalogue, wanted: Expected) -> None:
+    assert {key: catalogue.pins.get(key) for key in wanted.pins} == wanted.pins
+    assert _rejected(pin for pin in catalogue.rejected if pin.unique_id in wanted.rejected) == {
+        key: (pin.reason, pin.raw["source_partition"], pin.raw["source_offset"])
+        for key, pin in wanted.rejected.items()
+    }
+
+
+def _assert_live_side_is(live: LiveSide, wanted: Expected, span: OffsetRange) -> None:
+    assert {key: live.pins.get(key) for key in wanted.pins} == wanted.pins
+    assert live.windows == live.expected_windows
+    assert {pin.unique_id for pin in live.rejected if pin.position in span} == wanted.rejected.keys()
+
+
+def _rejected(pins: Iterable[RejectedPin]) -> dict[UUID | None, tuple[str, int, int]]:
+    return {pin.unique_id: (pin.reason, *pin.position) for pin in pins}

@@ -48,10 +48,15 @@ class Rejected:
 def raw_pin(partition: int, offset: int, timestamp: int, value: bytes | None) -> Raw:
     """The pin of a record of the topic (its time in ms); raises InvalidPin when it is none."""
     return msgspec.structs.asdict(decode(value or b"")[0]) | {
-        "event_time": datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=timestamp),
+        "event_time": moment(timestamp),
         "source_partition": partition,
         "source_offset": offset,
     }
+
+
+def moment(timestamp: int) -> datetime:
+    """The event time of a record, from the broker's milliseconds; exact, where floats are not."""
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=timestamp)
 
 
 def clean(raw: Raw) -> CleanPin | Rejected:

@@ -4,7 +4,7 @@ Records have the columns of `spark_types.RAW_RECORD`, as `spark_records` makes t
 `split` and `clean` work on batches and streams alike.
 """
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name every Spark programmer reads
 
 from pin_schema.cleaning.downloaded import downloaded
@@ -17,12 +17,14 @@ from pin_schema.cleaning.text import text
 
 
 def split(records: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """The valid pins and what is rejected, as they came; the rejected with their `reason`.
+    """The valid pins and what is rejected, as they came; the rejected with their `reason`."""
+    why = reason()
+    return records.where(why.isNull()), records.where(why.isNotNull()).withColumn("reason", why)
 
-    The reason is the rule that makes a record no pin (its `invalid`), or why a pin is not taken.
-    """
-    reason = F.coalesce("invalid", rejection_reason(F.col("image_src")))
-    return records.where(reason.isNull()), records.where(reason.isNotNull()).withColumn("reason", reason)
+
+def reason() -> Column:
+    """The rule that makes a record no pin (its `invalid`) or why a pin is not taken; null for a valid one."""
+    return F.coalesce("invalid", rejection_reason(F.col("image_src")))
 
 
 def clean(valid: DataFrame, *also: str) -> DataFrame:

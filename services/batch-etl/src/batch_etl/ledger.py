@@ -1,0 +1,106 @@
+"""What has been loaded and by which run: the tables `etl_objects` and `etl_runs`."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from service_runtime.cassandra import NOT_NOW, cassandra_session
+
+from batch_etl.accounting import Account, ObjectAccount
+from batch_etl.outcome import Run
+from batch_etl.patience import patiently
+from batch_etl.settings import BatchSettings
+from batch_etl.stopping import Stopping
+from batch_etl.work import Start, Work
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
+
+_OBJECT = (
+    "topic", "partition", "start_offset", "end_offset", "sha256", "run_id",
+    "pins_read", "pins_clean", "pins_duplicate", "pins_rejected", "loaded_at",
+)  # fmt: skip
+_RUN = (
+    "run_id", "started_at", "finished_at", "status", "staging", "objects", "pins_read", "pins_clean",
+    "pins_duplicate", "pins_rejected", "rejected", "seconds", "set_aside",
+)  # fmt: skip
+
+
+@contextmanager
+def open_ledger(settings: BatchSettings, stopping: Stopping) -> Iterator["Ledger"]:
+    """Connect; raises one of NOT_NOW while Cassandra is away or not migrated."""
+    with cassandra_session(settings) as session:
+        yield Ledger(session, settings.kafka_topic, settings.wait_seconds, stopping)
+
+
+class Ledger:
+    """Both tables, through one session; calls wait out a cluster that is away.
+
+    They raise one of NOT_NOW when it stays away, and Interrupted when the run is to end.
+    """
+
+    def __init__(self, session: "Session", topic: str, wait_seconds: float, stopping: Stopping) -> None:
+        self._session = session
+        self._topic = topic
+        self._wait_seconds = wait_seconds
+        self._stopping = stopping
+        self._starts = session.prepare(
+            "SELECT start_offset FROM etl_objects WHERE topic = ? AND partition = ?"
+        )
+        self._object = session.prepare(_insert("etl_objects", _OBJECT))
+        self._run = session.prepare(_insert("etl_runs", _RUN))
+
+    def loaded(self, partitions: Iterable[int]) -> set[Start]:
+        """The (partition, start offset) of every object that is loaded."""
+        return {(partition, row.start_offset) for partition in partitions for row in self._rows(partition)}
+
+    def _rows(self, partition: int) -> list[Any]:
+        place = (self._topic, partition)
+        rows: list[Any] = self._patiently(lambda: list(self._session.execute(self._starts, place)))
+        return rows
+
+    def started(self, run: Run) -> None:
+        """Show that a run is on its way."""
+        self._write_run(run, "running", None)
+
+    def finished(self, run: Run) -> None:
+        """Record how a run ended well."""
+        self._write_run(run, run.status, datetime.now(UTC))
+
+    def failed(self, run: Run) -> None:
+        """Record that a run failed, if Cassandra answers at once."""
+        self._session.execute(self._run, _run_values(run, run.status, datetime.now(UTC)))
+
+    def record(self, run_id: UUID, account: Account, work: Work) -> None:
+        """Record the objects of the account as loaded by this run."""
+        for text, one in account.objects.items():
+            key = work.objects[text]
+            self._write_object(run_id, (key.partition, key.start), one)
+
+    def _write_object(self, run_id: UUID, start: Start, account: ObjectAccount) -> None:
+        sealed, rejected = account.sealed, sum(account.rejected.values())
+        counts = (sealed.records, account.clean, account.duplicate, rejected)
+        values = (self._topic, *start, sealed.end, sealed.sha256, run_id, *counts, datetime.now(UTC))
+        self._patiently(lambda: self._session.execute(self._object, values))
+
+    def _write_run(self, run: Run, status: str, finished_at: datetime | None) -> None:
+        values = _run_values(run, status, finished_at)
+        self._patiently(lambda: self._session.execute(self._run, values))
+
+    def _patiently(self, call: Callable[[], Any]) -> Any:
+        return patiently(call, NOT_NOW, self._wait_seconds, self._stopping.sleep)
+
+
+def _run_values(run: Run, status: str, finished_at: datetime | None) -> tuple[Any, ...]:
+    account, rejected = run.account, run.account.rejected
+    counts = (account.read, account.clean, account.duplicate, sum(rejected.values()))
+    return (
+        *(run.run_id, run.started_at, finished_at, status, run.staging, len(account.objects)),
+        *(*counts, rejected, run.seconds, run.set_aside),
+    )
+
+
+def _insert(table: str, columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608

@@ -1,0 +1,53 @@
+"""What is to be loaded: the archive's objects minus the ledger's rows."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from pin_schema.archive import PREFIX, ObjectKey
+from service_runtime.object_store import ObjectStore
+
+from batch_etl.days import Days
+
+Start = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Objects to load, by key; and keys that are no object's, each with why."""
+
+    objects: dict[str, ObjectKey] = field(default_factory=dict)
+    set_aside: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def partitions(self) -> set[int]:
+        """The topic's partitions that the objects hold."""
+        return {key.partition for key in self.objects.values()}
+
+    def without(self, loaded: Collection[Start]) -> "Work":
+        """The work that is left when the objects with these (partition, start offset) are loaded."""
+        left = {text: key for text, key in self.objects.items() if (key.partition, key.start) not in loaded}
+        return Work(left, self.set_aside)
+
+    def by_day(self) -> dict[str, int]:
+        """The number of objects of each day."""
+        return dict(sorted(Counter(text.removeprefix(PREFIX)[3:13] for text in self.objects).items()))
+
+
+async def archive_keys(store: ObjectStore, days: Days) -> list[str]:
+    """All keys of these days; raises StoreUnavailable."""
+    if days.are_all:
+        return await store.list_keys(PREFIX)
+    folders = [folder for folder in await store.list_folders(PREFIX) if days.take(folder)]
+    return [key for folder in folders for key in await store.list_keys(PREFIX + folder)]
+
+
+def work_of(keys: Iterable[str]) -> Work:
+    """The work that a listing holds; what is no object's key is set aside."""
+    work = Work()
+    for text in keys:
+        try:
+            work.objects[text] = ObjectKey.parse(text)
+        except ValueError as error:
+            work.set_aside[text] = str(error)
+    return work

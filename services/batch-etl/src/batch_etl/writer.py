@@ -1,0 +1,107 @@
+"""Rows into Cassandra: unlogged batches, a bounded number in flight, patient with a cluster that is away."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from cassandra.query import BatchStatement, BatchType
+from pyspark.sql import DataFrame
+from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
+from service_runtime.cassandra import NOT_NOW, cassandra_session
+
+from batch_etl.errors import Unbalanced
+from batch_etl.patience import patiently
+from batch_etl.settings import BatchSettings
+from batch_etl.spark_io import write_with
+from batch_etl.tables import Table, cut
+
+if TYPE_CHECKING:
+    from cassandra.cluster import ResponseFuture, Session
+    from cassandra.query import PreparedStatement
+
+# Cassandra warns beyond 5 KiB and refuses beyond 50 KiB; 20 rows were the fastest.
+BATCH_ROWS = 20
+BATCH_BYTES = 30 * 1024
+
+
+def write_table(frame: DataFrame, table: Table, rows: int, settings: BatchSettings) -> None:
+    """Write the frame's rows, as many as told, as versions of pins; the newest version stands."""
+    tasks = frame.sparkSession.sparkContext.defaultParallelism
+    writer = TableWriter(table, rows, settings)
+    write_with(frame.select(*table.columns).coalesce(tasks), f"cassandra_{table.name}", writer)
+
+
+@dataclass
+class Written(WriterCommitMessage):
+    """How many rows a task has written."""
+
+    rows: int
+
+
+class TableWriter(DataSourceArrowWriter):
+    """Writes a task's rows through one session."""
+
+    def __init__(self, table: Table, rows: int, settings: BatchSettings) -> None:
+        self._table = table
+        self._rows = rows
+        self._settings = settings
+
+    def write(self, iterator: Iterator[pa.RecordBatch]) -> Written:
+        """Return the number of rows when all are acknowledged; raises one of NOT_NOW."""
+        wait, count = self._settings.wait_seconds, 0
+        with ExitStack() as stack:
+            session = patiently(lambda: stack.enter_context(cassandra_session(self._settings)), NOT_NOW, wait)
+            insert = patiently(lambda: session.prepare(self._table.insert), NOT_NOW, wait)
+            in_flight = InFlight(session, self._settings.write_in_flight, wait)
+            for rows in iterator:
+                for batch in _batches(insert, self._table, rows):
+                    in_flight.send(batch)
+                count += rows.num_rows
+            in_flight.settle_all()
+        return Written(count)
+
+    def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
+        """Compare what all tasks wrote with what there is to write; raises Unbalanced."""
+        written = sum(message.rows for message in messages if isinstance(message, Written))
+        if written != self._rows:
+            raise Unbalanced(f"{written} of {self._rows} rows were written to {self._table.name}: load again")
+
+
+def _batches(insert: "PreparedStatement", table: Table, rows: pa.RecordBatch) -> Iterator[BatchStatement]:
+    bound = [insert.bind(values) for values in table.rows(rows)]
+    sizes = [sum(len(value) for value in row.values if value is not None) for row in bound]
+    for part in cut(sizes, BATCH_ROWS, BATCH_BYTES):
+        batch = BatchStatement(BatchType.UNLOGGED)
+        batch.add_all(bound[part], [()] * (part.stop - part.start))
+        yield batch
+
+
+class InFlight:
+    """Batches on their way, at most `most`; one that fails is sent again until it is acknowledged."""
+
+    def __init__(self, session: "Session", most: int, wait_seconds: float) -> None:
+        self._session = session
+        self._most = most
+        self._wait_seconds = wait_seconds
+        self._sent: deque[tuple[BatchStatement, ResponseFuture]] = deque()
+
+    def send(self, batch: BatchStatement) -> None:
+        """Send a batch, after the oldest one is acknowledged when there are too many."""
+        if len(self._sent) == self._most:
+            self._settle_oldest()
+        self._sent.append((batch, self._session.execute_async(batch)))
+
+    def settle_all(self) -> None:
+        """Return when every batch is acknowledged."""
+        while self._sent:
+            self._settle_oldest()
+
+    def _settle_oldest(self) -> None:
+        batch, answer = self._sent.popleft()
+        try:
+            answer.result()
+        except NOT_NOW:
+            patiently(lambda: self._session.execute(batch), NOT_NOW, self._wait_seconds)

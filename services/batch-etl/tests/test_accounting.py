@@ -1,0 +1,39 @@
+"""The account of a run holds, or there is none."""
+
+import pytest
+from batch_etl.accounting import SealedObject, Tally, balance
+from batch_etl.errors import Unbalanced
+
+SEALED = {"a": SealedObject(end=9, sha256="s", records=10), "b": SealedObject(end=4, sha256="t", records=5)}
+TALLY = Tally(
+    judged={("a", None): 8, ("a", "not_json"): 2, ("b", None): 5},
+    clean={"a": 4, "b": 5},
+    rejected={("a", "no_image"): 1},
+)
+
+
+def test_every_record_is_clean_duplicate_or_rejected() -> None:
+    account = balance(SEALED, TALLY)
+    assert (account.read, account.clean, account.duplicate) == (15, 9, 3)
+    assert account.rejected == {"no_image": 1, "not_json": 2}
+    assert account.objects["a"].duplicate == 3
+
+
+def test_an_object_without_pins_balances_too() -> None:
+    account = balance({"a": SealedObject(0, "s", 1)}, Tally({("a", "no_value"): 1}, {}, {}))
+    assert (account.clean, account.duplicate, account.rejected) == (0, 0, {"no_value": 1})
+
+
+@pytest.mark.parametrize(
+    "tally",
+    [
+        Tally({**TALLY.judged, ("a", None): 7}, TALLY.clean, TALLY.rejected),
+        Tally({**TALLY.judged, ("b", None): 6}, TALLY.clean, TALLY.rejected),
+        Tally(TALLY.judged, {"a": 4, "b": 6}, TALLY.rejected),
+        Tally({**TALLY.judged, ("c", None): 1}, TALLY.clean, TALLY.rejected),
+    ],
+    ids=["a record is missing", "a record is doubled", "a pin came from nowhere", "an unknown object"],
+)
+def test_counts_that_do_not_add_up_are_an_error(tally: Tally) -> None:
+    with pytest.raises(Unbalanced):
+        balance(SEALED, tally)

@@ -1,0 +1,46 @@
+"""What is left to load."""
+
+from datetime import date
+
+from batch_etl.days import Days
+from batch_etl.work import archive_keys, work_of
+from pin_schema.archive import ObjectKey
+from service_runtime.object_store import StoredObject
+from service_runtime.testing.object_store import InMemoryObjectStore
+
+HOUR = 500_000
+DAY_BEFORE = HOUR - 24
+
+
+def key(start: int, partition: int = 0, hour: int = HOUR) -> str:
+    return str(ObjectKey(partition, start, hour))
+
+
+def test_loaded_objects_are_no_work() -> None:
+    work = work_of([key(0), key(10), key(0, partition=1)]).without({(0, 0), (1, 7)})
+    assert set(work.objects) == {key(10), key(0, partition=1)}
+
+
+def test_a_key_that_is_no_object_is_set_aside_by_name() -> None:
+    work = work_of([key(0), "raw/pins/notes.txt"])
+    assert set(work.objects) == {key(0)}
+    assert set(work.set_aside) == {"raw/pins/notes.txt"}
+
+
+def test_a_date_no_calendar_has_is_set_aside() -> None:
+    odd = "raw/pins/dt=2026-02-30/hr=00/p=00/00000000000000000000.ndjson.zst"
+    assert set(work_of([odd]).set_aside) == {odd}
+
+
+def test_work_is_told_by_day() -> None:
+    work = work_of([key(0), key(1), key(2, hour=DAY_BEFORE)])
+    assert list(work.by_day().values()) == [1, 2]
+    assert work.partitions == {0}
+
+
+async def test_only_the_days_asked_for_are_listed() -> None:
+    store = InMemoryObjectStore()
+    store.objects = {text: StoredObject(b"", {}) for text in (key(0), key(1, hour=DAY_BEFORE))}
+    assert await archive_keys(store, Days()) == sorted(store.objects)
+    (day,) = work_of([key(0)]).by_day()
+    assert await archive_keys(store, Days.of(date.fromisoformat(day), None)) == [key(0)]

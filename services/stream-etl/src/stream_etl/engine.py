@@ -1,0 +1,152 @@
+"""Spark and its two queries. Every call blocks, and all must come from one thread."""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import structlog
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+from service_runtime.spark import spark_session
+
+from stream_etl import queries
+from stream_etl.batch import Batch, LiveBatch, SessionBatch
+from stream_etl.checkpoint import Checkpoints
+from stream_etl.settings import StreamSettings
+from stream_etl.source import topic_records
+from stream_etl.stops import CheckpointDoesNotFit, StreamStop
+from stream_etl.watch import Report
+from stream_etl.writer import BatchName
+
+log = structlog.get_logger(__name__)
+
+STATE_PARTITIONS = 4
+# Those of some seconds: they are asked for every second.
+REPORTS = 20
+STATE_STORE = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+# What Spark says of a checkpoint it cannot go on from.
+_CHECKPOINT_FAULT = re.compile(
+    r"STATE_STORE\w*(SCHEMA|FORMAT|CHECKPOINT)|CANNOT_LOAD_STATE_STORE|STATEFUL_OPERATOR_NOT_MATCH|INCOMPATIBLE_CHECKPOINT"
+    r"|sources in the checkpoint|batch \d+ doesn't exist|Malformed|CANNOT_LOAD_CHECKPOINT|LOG_VERSION"
+)
+
+WriteBatch = Callable[[BatchName, Batch], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One streaming query; `pace` tells how many batches of the live query one of its own stands for."""
+
+    name: str
+    plan: Callable[[DataFrame], DataFrame]
+    mode: str
+    pace: int
+    batch_of: Callable[[pa.Table], Batch]
+
+
+LIVE = Query("live", queries.live, "update", 1, LiveBatch.of)
+# A session is known six minutes after its last pin: a few seconds more spare Spark most of the work.
+SESSIONS = Query("sessions", queries.sessions, "append", 10, SessionBatch)
+QUERIES = (LIVE, SESSIONS)
+
+
+class BatchFailed(Exception):  # noqa: N818 (told to Spark alone)
+    """The batch could not be written; why, the engine knows."""
+
+
+class QueryDied(Exception):  # noqa: N818 (a state of the query)
+    """A query ended by itself: only a new process helps."""
+
+
+class Engine:
+    """Starts Spark, runs the queries and hands each batch to `write_batch`, called in Spark's threads."""
+
+    def __init__(self, settings: StreamSettings, checkpoints: Checkpoints, write_batch: WriteBatch) -> None:
+        self._settings = settings
+        self._checkpoints = checkpoints
+        self._write_batch = write_batch
+        self._spark: SparkSession | None = None
+        self._running: dict[str, StreamingQuery] = {}
+        self._failures: dict[str, Exception] = {}
+
+    def start(self) -> None:
+        """Start Spark and the queries; raises CheckpointDoesNotFit."""
+        # py4j tells of every call, and again of what fails here.
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)
+        spark = self._spark = spark_session("stream-etl", self._settings, spark_config(self._settings))
+        for query in QUERIES:
+            try:
+                self._running[query.name] = self._started(spark, query)
+            except PySparkException as error:
+                raise _verdict(query.name, error) from None
+
+    def _started(self, spark: SparkSession, query: Query) -> StreamingQuery:
+        records = topic_records(spark, self._settings, self._settings.batch_max_records * query.pace)
+        seconds = self._settings.trigger_seconds * query.pace
+
+        def each_batch(frame: DataFrame, number: int) -> None:
+            try:
+                # Also for a batch that is written already: its run is what brings the state up to date.
+                batch = query.batch_of(frame.toArrow())
+                name = BatchName(query.name, self._checkpoints.query_id(query.name), number)
+                self._write_batch(name, batch)
+            except Exception as error:
+                self._failures[query.name] = error
+                # Spark searches the text of what comes from here so that a long one overflows its stack.
+                raise BatchFailed(type(error).__name__) from None
+
+        stream = query.plan(records).writeStream.queryName(query.name).outputMode(query.mode)
+        stream = stream.option("checkpointLocation", self._checkpoints.of(query.name).resolve().as_uri())
+        return stream.trigger(processingTime=f"{seconds} seconds").foreachBatch(each_batch).start()
+
+    def reports(self) -> Mapping[str, list[Report]]:
+        """Spark's latest reports of each query, in order; raises QueryDied or a StreamStop."""
+        for name, query in self._running.items():
+            if not query.isActive:
+                raise _verdict(name, self._failures.get(name) or query.exception())
+        return {
+            name: [json.loads(report.json) for report in query.recentProgress]
+            for name, query in self._running.items()
+        }
+
+    def close(self) -> None:
+        """Stop the queries, then Spark; what a batch had not committed is run again by the next start."""
+        try:
+            for query in self._running.values():
+                query.stop()
+            if self._spark is not None:
+                self._spark.stop()
+        except (Py4JError, OSError, PySparkException) as error:
+            # A signal to the process group ends the JVM as well, sometimes before us.
+            log.info("Spark was gone before it was stopped", error=str(error).partition("\n")[0])
+
+
+def spark_config(settings: StreamSettings) -> dict[str, str]:
+    """What the queries need of Spark beside its usual settings."""
+    jars = sorted(str(path) for path in settings.spark_jars_dir.glob("*.jar"))
+    return {
+        "spark.jars": ",".join(jars),
+        "spark.sql.shuffle.partitions": str(STATE_PARTITIONS),
+        "spark.sql.streaming.stateStore.providerClass": STATE_STORE,
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage": "true",
+        # The optimizer may filter below a watermark of one branch; the other one has seen every record.
+        "spark.sql.streaming.multipleWatermarkPolicy": "max",
+        "spark.sql.streaming.numRecentProgressUpdates": str(REPORTS),
+    }
+
+
+def _verdict(query: str, error: Exception | None) -> Exception:
+    """A stop for what no restart can mend, QueryDied for all else."""
+    if isinstance(error, StreamStop):
+        return error
+    # What follows is the plan, pages of it.
+    text = str(error).partition("\n=== Streaming Query ===")[0]
+    if _CHECKPOINT_FAULT.search(text):
+        return CheckpointDoesNotFit(f"Spark refuses the checkpoint of {query!r}: {text}")
+    return QueryDied(f"the query {query!r} ended: {text}")

@@ -1,0 +1,81 @@
+"""The topic as Kafka has it now: what its partitions hold, and one record where proof is asked for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from service_runtime.kafka import REQUEST_TIMEOUT_MS, unavailable, unknown_topic
+
+from stream_etl.resume import LogRange
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class Topic:
+    """Asks Kafka without a group: Spark keeps the position. Every question raises BrokerUnavailable."""
+
+    def __init__(self, bootstrap_servers: str, name: str) -> None:
+        self.name = name
+        self._bootstrap_servers = bootstrap_servers
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def ranges(self) -> Mapping[int, LogRange]:
+        """What each partition holds."""
+        async with self._asking() as consumer:
+            if self.name not in await consumer.topics():
+                raise unknown_topic(self.name)
+            # aiokafka learns a topic's partitions from a question about one of them.
+            first = TopicPartition(self.name, 0)
+            if not consumer.assignment():
+                consumer.assign([first])
+                consumer.pause(first)
+            await consumer.end_offsets([first])
+            partitions = [TopicPartition(self.name, p) for p in consumer.partitions_for_topic(self.name)]
+            starts = await consumer.beginning_offsets(partitions)
+            ends = await consumer.end_offsets(partitions)
+        return {p.partition: LogRange(starts[p], ends[p]) for p in partitions}
+
+    async def event_time(self, partition: int, offset: int) -> datetime | None:
+        """The event time of the record at an offset within the log; None when none is there."""
+        async with self._asking() as consumer:
+            place = TopicPartition(self.name, partition)
+            consumer.assign([place])
+            consumer.seek(place, offset)
+            record = await consumer.getone(place)
+            consumer.pause(place)
+        if record.offset != offset:
+            return None
+        return _EPOCH + timedelta(milliseconds=record.timestamp)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[AIOKafkaConsumer]:
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+                if self._consumer is None:
+                    self._consumer = await self._connected()
+                yield self._consumer
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise unavailable(error) from error
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap_servers,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        return consumer
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._consumer is not None:
+            await self._consumer.stop()

@@ -1,0 +1,516 @@
+"""stream-etl with the real Kafka, Spark and PostgreSQL: one voyage, and what is true after it."""
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import signal
+import socket
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pyarrow as pa
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from native_stack import builds
+from native_stack.stack import Stack
+from pin_schema import reference
+from pin_schema.clean import CleanPin
+from pin_schema.reference import Rejected
+from pin_schema.reference_windows import Session, Window, sessions, window_start, windows
+from pin_schema.wire import NO_VALUE, InvalidPin
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+from service_runtime.clock import SystemClock
+from service_runtime.readiness import Readiness
+from stream_etl.batch import SessionBatch
+from stream_etl.metrics import StreamMetrics
+from stream_etl.postgres import Postgres, postgres_pool
+from stream_etl.stops import LedgerDisagrees
+from stream_etl.writer import BatchName, Writer
+
+PARTITIONS = 2
+# Old enough that two and a half hours later is not the future, which Kafka refuses.
+START = datetime.fromtimestamp((time.time() - 3 * 3600) // 60 * 60, UTC)
+FAR_LATER = 9000.0
+PATIENCE_SECONDS = 120
+
+
+@dataclass
+class Process:
+    """One run of the program."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    session: aiohttp.ClientSession
+
+    async def readiness(self) -> dict[str, str]:
+        """What it waits for, and why; empty before it listens."""
+        try:
+            async with self.session.get(f"{self.url}/health/ready") as answer:
+                report: dict[str, Any] = await answer.json()
+        except aiohttp.ClientConnectionError:
+            return {}
+        return {name: entry.get("why", "up") for name, entry in report["dependencies"].items()}
+
+    async def metrics(self) -> dict[tuple[str, ...], float]:
+        """Samples by name and label values (in the order of their names); empty before it listens."""
+        try:
+            async with self.session.get(f"{self.url}/metrics") as answer:
+                text = await answer.text()
+        except aiohttp.ClientConnectionError:
+            return {}
+        families = text_string_to_metric_families(text)
+        return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+
+    async def until(self, what: Callable[[dict[str, str]], bool]) -> dict[str, str]:
+        """Wait until the readiness is so."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not what(found := await self.readiness()):
+                assert self.process.returncode is None, "the process has ended"
+                await asyncio.sleep(0.2)
+        return found
+
+    async def until_metric(self, value: Callable[[float], bool], *sample: str) -> float:
+        """Wait until the sample has such a value, and return it."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not value(found := (await self.metrics()).get(sample, 0)):
+                assert self.process.returncode is None, "the process has ended"
+                await asyncio.sleep(0.2)
+        return found
+
+    async def end(self, number: signal.Signals) -> int:
+        """Send the signal to the process and what it started, as a supervisor does; return the exit code."""
+        os.killpg(self.process.pid, number)
+        return await self.process.wait()
+
+
+@dataclass
+class Voyage:
+    """One topic, one checkpoint, and what the runs of the program have shown on the way."""
+
+    stack: Stack
+    topic: str
+    checkpoint: Path
+    log: Path
+    exit_codes: list[int] = field(default_factory=list)
+    dropped: int = 0
+    late_by_then: int = 0
+    away: str = ""
+    replayed: float = 0
+    pid_kept: bool = False
+
+    @property
+    def kafka(self) -> str:
+        return self.stack.settings.kafka_address
+
+    @property
+    def dsn(self) -> str:
+        return (self.stack.settings.secret_dir / "postgres-dsn").read_text()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Process]:
+        """Start the program; end it unless the block has."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        settings = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "KAFKA_TOPIC": self.topic,
+            "POSTGRES_DSN": self.dsn,
+            "SPARK_MASTER": "local[2]",
+            "SPARK_JARS_DIR": str(builds.SPARK.entry(self.stack.settings.cache_dir)),
+            "CHECKPOINT_DIR": str(self.checkpoint),
+            "TRIGGER_SECONDS": "0.2",
+            "HTTP_PORT": str(port),
+        }
+        environment = os.environ | {f"STREAM_{name}": value for name, value in settings.items()}
+        program = Path(sys.executable).parent / "stream-etl"
+        with self.log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                program, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        async with aiohttp.ClientSession() as session:
+            run = Process(process, f"http://127.0.0.1:{port}", session)
+            try:
+                yield run
+            finally:
+                if process.returncode is None:
+                    await run.end(signal.SIGKILL)
+
+    async def post(self, *pins: tuple[float, bytes | None]) -> None:
+        """Append records of chosen times, given in seconds after the start."""
+        async with AIOKafkaProducer(bootstrap_servers=self.kafka, acks="all") as producer:
+            for seconds, value in pins:
+                moment = round((START + timedelta(seconds=seconds)).timestamp() * 1000)
+                key = json.loads(value or b"")["unique_id"].lower().encode() if is_pin(value) else b"key"
+                await producer.send(self.topic, value, key=key, timestamp_ms=moment)
+
+    async def records(self) -> list[tuple[int, int, int, bytes | None]]:
+        """Partition, offset, time and value of everything in the log."""
+        partitions = [TopicPartition(self.topic, p) for p in range(PARTITIONS)]
+        found: list[tuple[int, int, int, bytes | None]] = []
+        async with AIOKafkaConsumer(bootstrap_servers=self.kafka, group_id=None) as consumer:
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            ends = await consumer.end_offsets(partitions)
+            while any([await consumer.position(p) < end for p, end in ends.items()]):
+                for p, batch in (await consumer.getmany(timeout_ms=500)).items():
+                    found += [(p.partition, r.offset, r.timestamp, r.value) for r in batch]
+        return found
+
+    async def until_written(self) -> None:
+        """Wait until the last record of each partition is written."""
+        expected = {}
+        for partition, offset, *_ in await self.records():
+            expected[partition] = offset
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while expected != await self._positions():
+                await asyncio.sleep(0.2)
+
+    async def _positions(self) -> dict[int, int]:
+        rows = await self.fetch("SELECT * FROM stream_positions")
+        return {
+            r["source_partition"]: r["source_offset"] for r in rows if str(r["query_id"]) == self.query_id
+        }
+
+    @property
+    def query_id(self) -> str:
+        metadata = self.checkpoint / "live/metadata"
+        return str(json.loads(metadata.read_text())["id"]) if metadata.exists() else ""
+
+    async def fetch(self, query: str) -> list[dict[str, Any]]:
+        """Rows of a query."""
+        connection = await asyncpg.connect(self.dsn, server_settings={"search_path": "pinterest"})
+        try:
+            return [dict(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+
+def is_pin(value: bytes | None) -> bool:
+    try:
+        reference.raw_pin(0, 0, 0, value)
+    except InvalidPin:
+        return False
+    return True
+
+
+def pin(**fields: Any) -> bytes:
+    defaults = {"index": 1, "unique_id": str(uuid.uuid4()), "image_src": "https://example.org/a.jpg"}
+    return json.dumps(defaults | fields).encode()
+
+
+AGAIN, UPPER = str(uuid.uuid4()), str(uuid.uuid4())
+ODD: list[tuple[float, bytes | None]] = [
+    (0, pin(category="art", poster_name="Ann", follower_count="35k", is_image_or_video="image")),
+    (1, pin(category="art", poster_name="Bob", follower_count="1.5M", is_image_or_video="video")),
+    (2, pin(category="art", poster_name="Ann", is_image_or_video="multi-video(story page format)")),
+    (9.999, pin(poster_name="User Info Error", tag_list="a, b,,\\{\"},'é", title=" x ")),
+    (10, pin(category=None, tag_list="N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e", downloaded=1)),
+    (11, pin(unique_id=AGAIN, category="first", title="old", index=2**63 - 1)),
+    (12, pin(unique_id=AGAIN, category="second", title="new", save_location="Local save in /data")),
+    (21, pin(unique_id=AGAIN, category="second", title="newest")),
+    (22, pin(unique_id=UPPER.upper(), image_src="Image src error.")),
+    (23, pin(unique_id=UPPER.upper(), category=secrets.token_hex(8000), poster_name=secrets.token_hex(8000))),
+    (23, pin(unknown={"a": [1]}, description="\\u0000not a NUL", category="  art ")),
+    (24, pin(image_src=None)),
+    (25, b"\xff\x00no pin"),
+    (26, b'{"index": -1}'),
+    (27, None),
+]
+
+
+async def create_topic(kafka: str, topic: str, kind: str = "CreateTime") -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        config = {"message.timestamp.type": kind, "retention.ms": "-1"}
+        await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=config)])
+    finally:
+        await admin.close()
+
+
+def weather(seed: int, around: float) -> list[tuple[float, bytes | None]]:
+    """Pins whose times scatter so that many come behind the watermark."""
+    chance = random.Random(seed)
+    posters = ["Ann", "Bob", "Cy", None]
+    return [
+        (
+            around + chance.uniform(-250, 60),
+            pin(category=chance.choice(["art", "diy", None]), poster_name=chance.choice(posters)),
+        )
+        for _ in range(15)
+    ]
+
+
+@pytest.fixture(scope="session")
+async def voyage(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Voyage:
+    """Sail once: weather, a stop, an outage, kill -9, a replayed batch, and two hours later."""
+    directory = tmp_path_factory.mktemp("stream")
+    sailing = Voyage(stack, "stream-voyage", directory / "checkpoints", directory / "log")
+    await create_topic(sailing.kafka, sailing.topic)
+    await first_run(sailing)
+    await crash_before_the_last_commit(sailing)
+    await second_run(sailing)
+    await last_run(sailing)
+    return sailing
+
+
+async def first_run(sailing: Voyage) -> None:
+    await sailing.post(*ODD)
+    async with sailing.running() as run:
+        await sailing.until_written()
+        for turn in range(5):
+            await sailing.post(*weather(turn, 200 + 60 * turn))
+            await sailing.until_written()
+        sailing.dropped += await spark_dropped(run)
+        sailing.exit_codes.append(await run.end(signal.SIGTERM))
+
+
+async def crash_before_the_last_commit(sailing: Voyage) -> None:
+    """Leave the checkpoint as if Spark had died after the last batch with records was written."""
+    live = sailing.checkpoint / "live"
+    planned = {int(path.name): path.read_text().splitlines()[-1] for path in live.glob("offsets/[0-9]*")}
+    last = max(n for n, offsets in planned.items() if planned.get(n - 1) != offsets)
+    for path in [*live.glob("offsets/*"), *live.glob("commits/*")]:
+        number = int(path.name.strip(".").removesuffix(".crc"))
+        if number > last or (number == last and path.parent.name == "commits"):
+            path.unlink()
+    await sailing.fetch(
+        f"DELETE FROM stream_batches WHERE query_id = '{sailing.query_id}' AND batch_id > {last}"
+    )
+
+
+async def second_run(sailing: Voyage) -> None:
+    async with sailing.running() as run:
+        replayed = ("pinflow_stream_batches_total", "replayed", "live")
+        sailing.replayed = await run.until_metric(lambda count: count > 0, *replayed)
+        # What Spark drops of a batch that it runs again is late already.
+        sailing.dropped -= await spark_dropped(run)
+        for turn in range(3):
+            await sailing.post(*weather(101 + turn, 600 + 60 * turn))
+            await sailing.until_written()
+        sailing.dropped += await spark_dropped(run)
+        sailing.late_by_then = (await sailing.fetch("SELECT count(*) FROM late_pins"))[0]["count"]
+        sailing.stack.stop("postgres")
+        await sailing.post(*weather(200, 900))
+        sailing.away = (await run.until(lambda found: found.get("postgres", "up") != "up"))["postgres"]
+        sailing.stack.start("postgres")
+        await sailing.until_written()
+        sailing.pid_kept = run.process.returncode is None
+        await sailing.post(*weather(201, 900))
+        await asyncio.sleep(0.3)
+        sailing.exit_codes.append(await run.end(signal.SIGKILL))
+
+
+async def last_run(sailing: Voyage) -> None:
+    async with sailing.running() as run:
+        await sailing.until_written()
+        await sailing.post((FAR_LATER, pin(poster_name="Zoe")))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not await sailing.fetch("SELECT FROM poster_sessions WHERE poster_name = 'Ann'"):
+                await asyncio.sleep(0.2)
+        await sailing.until_written()
+        sailing.exit_codes.append(await run.end(signal.SIGTERM))
+
+
+async def spark_dropped(run: Process) -> int:
+    """What Spark says it dropped in this run, once its last report is in."""
+    await asyncio.sleep(2)
+    return int((await run.metrics())["pinflow_stream_rows_dropped_by_watermark_total", "live"])
+
+
+@dataclass
+class Truth:
+    """What plain Python makes of the log."""
+
+    pins: list[CleanPin] = field(default_factory=list)
+    rejected: dict[tuple[int, int], tuple[str | None, str, str]] = field(default_factory=dict)
+
+
+async def truth(sailing: Voyage) -> Truth:
+    found = Truth()
+    for partition, offset, moment, value in await sailing.records():
+        text = (value or b"").decode(errors="replace").replace("\0", "\ufffd")
+        try:
+            raw = reference.raw_pin(partition, offset, moment, value)
+        except InvalidPin as invalid:
+            reason = NO_VALUE if value is None else invalid.reason
+            found.rejected[partition, offset] = (None, reason, text)
+            continue
+        match reference.clean(raw):
+            case CleanPin() as clean:
+                found.pins.append(clean)
+            case Rejected() as rejected:
+                found.rejected[partition, offset] = (raw["unique_id"].lower(), rejected.reason, text)
+    return found
+
+
+async def test_pins_in_postgresql_are_the_newest_versions_field_for_field(voyage: Voyage) -> None:
+    expected: dict[uuid.UUID, CleanPin] = {}
+    for clean in sorted((await truth(voyage)).pins, key=lambda p: (p.event_time, p.source_offset)):
+        expected[clean.unique_id] = clean
+    rows = await voyage.fetch("SELECT * FROM pins")
+    assert {row["unique_id"]: CleanPin(**row) for row in rows} == expected
+
+
+async def test_what_is_rejected_is_kept_once_with_its_reason_and_as_it_came(voyage: Voyage) -> None:
+    rows = await voyage.fetch("SELECT * FROM rejected_pins")
+    found = {
+        (row["source_partition"], row["source_offset"]): (
+            row["unique_id"] and str(row["unique_id"]),
+            row["reason"],
+            row["raw"],
+        )
+        for row in rows
+    }
+    assert found == (await truth(voyage)).rejected
+    assert {reason for _, reason, _ in found.values()} >= {"no_image", "no_value", "not_utf8", "out_of_range"}
+
+
+async def test_windows_are_the_recomputation_without_the_late_pins(voyage: Voyage) -> None:
+    late = await late_positions(voyage)
+    in_time = [p for p in (await truth(voyage)).pins if (p.source_partition, p.source_offset) not in late]
+    rows = await voyage.fetch("SELECT * FROM pin_windows")
+    assert all(row["window_end"] - row["window_start"] == timedelta(seconds=10) for row in rows)
+    found = {(row["window_start"], row["category"]): window_of(row) for row in rows}
+    assert found == windows(in_time)
+
+
+async def late_positions(voyage: Voyage) -> set[tuple[int, int]]:
+    rows = await voyage.fetch("SELECT source_partition, source_offset FROM late_pins")
+    return {(row["source_partition"], row["source_offset"]) for row in rows}
+
+
+def window_of(row: Mapping[str, Any]) -> Window:
+    names = ("pins", "posters", "images", "videos", "max_follower_count")
+    return Window(**{name: row[name] for name in names})
+
+
+async def test_late_pins_are_those_that_spark_dropped(voyage: Voyage) -> None:
+    assert voyage.late_by_then == voyage.dropped > 20
+
+
+async def test_a_late_pin_names_its_window(voyage: Voyage) -> None:
+    pins = {(p.source_partition, p.source_offset): p for p in (await truth(voyage)).pins}
+    for row in await voyage.fetch("SELECT * FROM late_pins"):
+        clean = pins[row["source_partition"], row["source_offset"]]
+        assert row["window_start"] == window_start(clean.event_time)
+        assert (row["category"], row["unique_id"], row["event_time"]) == (
+            clean.category,
+            clean.unique_id,
+            clean.event_time,
+        )
+
+
+async def test_sessions_appear_when_the_watermark_has_passed_them(voyage: Voyage) -> None:
+    in_time = (await truth(voyage)).pins
+    expected = [session for session in sessions(in_time) if session.poster_name != "Zoe"]
+    rows = await voyage.fetch("SELECT * FROM poster_sessions ORDER BY poster_name, session_start")
+    found = [
+        Session(row["poster_name"], row["session_start"], row["session_end"], row["pins"]) for row in rows
+    ]
+    assert found == sorted(expected, key=lambda session: (session.poster_name, session.start))
+
+
+async def test_postgresql_away_is_named_and_awaited(voyage: Voyage) -> None:
+    assert "Connect" in voyage.away
+    assert voyage.pid_kept, "no restart was needed"
+
+
+async def test_a_batch_that_spark_runs_again_is_known_by_the_ledger(voyage: Voyage) -> None:
+    assert voyage.replayed >= 1
+
+
+async def test_a_signal_ends_it_in_order(voyage: Voyage) -> None:
+    assert voyage.exit_codes == [0, -signal.SIGKILL, 0]
+
+
+async def stopped(voyage: Voyage, reason: str) -> None:
+    """Start the program and see that it stops by that name, alive."""
+    async with voyage.running() as run:
+        why = (await run.until(lambda found: reason in found.get("spark", "")))["spark"]
+        assert f"docs/runbooks/stream-{reason}.md" in why
+        assert (await run.metrics())["pinflow_stream_stopped", reason] == 1
+        assert await run.end(signal.SIGTERM) == 0
+
+
+async def test_a_checkpoint_of_another_plan_is_a_named_stop(voyage: Voyage) -> None:
+    note = voyage.checkpoint / "plan.json"
+    ours = note.read_text()
+    note.write_text(json.dumps(json.loads(ours) | {"plan": 0}))
+    try:
+        await stopped(voyage, "checkpoint-does-not-fit")
+    finally:
+        note.write_text(ours)
+
+
+async def test_records_deleted_before_they_were_read_are_a_named_stop(voyage: Voyage) -> None:
+    await voyage.post(*((FAR_LATER, pin()) for _ in range(50)))
+    admin = AIOKafkaAdminClient(bootstrap_servers=voyage.kafka)
+    await admin.start()
+    try:
+        everything = {TopicPartition(voyage.topic, p): RecordsToDelete(before_offset=-1) for p in range(2)}
+        await admin.delete_records(everything)
+    finally:
+        await admin.close()
+    await stopped(voyage, "deleted-by-retention")
+
+
+async def test_a_topic_made_anew_is_a_named_stop_even_when_it_is_longer(voyage: Voyage) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=voyage.kafka)
+    await admin.start()
+    try:
+        await admin.delete_topics([voyage.topic])
+    finally:
+        await admin.close()
+    await asyncio.sleep(1)
+    await create_topic(voyage.kafka, voyage.topic, "LogAppendTime")
+    await voyage.post(*((0, pin()) for _ in range(1000)))
+    await stopped(voyage, "topic-recreated")
+
+
+@pytest.fixture
+async def writer(stack: Stack) -> AsyncIterator[tuple[Writer, Postgres]]:
+    dsn = (stack.settings.secret_dir / "postgres-dsn").read_text()
+    registry = CollectorRegistry()
+    async with postgres_pool(dsn) as postgres:
+        dependency = Readiness(registry).dependency("postgres")
+        yield Writer(postgres, dependency, SystemClock(), StreamMetrics(registry)), postgres
+
+
+def session_batch(pins: int) -> SessionBatch:
+    row = {"poster_name": "Once", "session_start": START, "session_end": START + timedelta(1), "pins": pins}
+    return SessionBatch(pa.Table.from_pylist([row]))
+
+
+async def test_a_batch_is_written_once_and_sessions_never_shrink(
+    writer: tuple[Writer, Postgres],
+) -> None:
+    query_id = str(uuid.uuid4())
+    first = BatchName("sessions", query_id, 0)
+    for pins in (5, 9):
+        await writer[0].write(first, session_batch(pins))
+    await writer[0].write(BatchName("sessions", query_id, 1), session_batch(3))
+    async with writer[1].connection() as connection:
+        assert await connection.fetchval("SELECT pins FROM poster_sessions WHERE poster_name = 'Once'") == 5
+        await connection.execute("DELETE FROM poster_sessions WHERE poster_name = 'Once'")
+
+
+async def test_a_batch_whose_predecessor_the_database_lacks_is_a_named_stop(
+    writer: tuple[Writer, Postgres],
+) -> None:
+    with pytest.raises(LedgerDisagrees, match="does not hold batch 6"):
+        await writer[0].write(BatchName("sessions", str(uuid.uuid4()), 7), session_batch(1))
