@@ -50,7 +50,7 @@ test-long: setup build ## the proofs in their full length
 
 ## Work on it
 setup: ## install what the project needs into .venv
-	@if [ -d .venv ]; then quiet=--quiet; fi; $(UV) sync --locked $$quiet
+	@if [ -d .venv ]; then quiet=--quiet; fi; $(UV) sync --locked --compile-bytecode $$quiet
 build: setup ## download and build the servers into the cache; install Java and Maven where possible
 	@$(RUN) native build
 format: setup ## format and fix what can be fixed

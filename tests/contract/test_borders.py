@@ -104,9 +104,9 @@ def test_the_batch_job_writes_every_column_of_the_catalogue() -> None:
 
 def test_the_batch_job_writes_every_column_of_its_ledger() -> None:
     made = ddl("cassandra_files")
-    assert set(ledger._OBJECT) == columns(made, "etl_objects", CQL_TYPES).keys()
+    assert set(ledger.OBJECT_COLUMNS) == columns(made, "etl_objects", CQL_TYPES).keys()
     added = set(re.findall(r"ALTER TABLE etl_runs ADD IF NOT EXISTS (\w+)", made))
-    assert set(ledger._RUN) == columns(made, "etl_runs", CQL_TYPES).keys() | added
+    assert set(ledger.RUN_COLUMNS) == columns(made, "etl_runs", CQL_TYPES).keys() | added
 
 
 @pytest.mark.parametrize("table", UPSERTS)

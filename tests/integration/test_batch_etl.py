@@ -112,19 +112,23 @@ class World:
 
     def rows(self, table: str, ids: set[UUID]) -> dict[UUID, Any]:
         with cassandra_session(self.settings) as session:
-            select = session.prepare(f"SELECT * FROM {table} WHERE unique_id IN ?")
+            select = session.prepare(f"SELECT * FROM pinterest.{table} WHERE unique_id IN ?")
             return {row.unique_id: row for row in session.execute(select, (list(ids),))}
 
     def written_at(self, ids: set[UUID]) -> set[tuple[UUID, int]]:
         """Cassandra's own timestamps of rows: they change when anything is written."""
         with cassandra_session(self.settings) as session:
-            select = session.prepare("SELECT unique_id, WRITETIME(idx) AS at FROM pins WHERE unique_id IN ?")
+            select = session.prepare(
+                "SELECT unique_id, WRITETIME(idx) AS at FROM pinterest.pins WHERE unique_id IN ?"
+            )
             return {(row.unique_id, row.at) for row in session.execute(select, (list(ids),))}
 
     def ledger(self, table: str, **key: Any) -> list[Any]:
         condition = " AND ".join(f"{name} = %s" for name in key)
         with cassandra_session(self.settings) as session:
-            return list(session.execute(f"SELECT * FROM {table} WHERE {condition}", list(key.values())))
+            return list(
+                session.execute(f"SELECT * FROM pinterest.{table} WHERE {condition}", list(key.values()))
+            )
 
 
 class Meddling:

@@ -23,7 +23,10 @@ NOT_NOW = (NoHostAvailable, DriverException, OSError)
 
 @contextmanager
 def cassandra_session(settings: CassandraSettings) -> "Iterator[Session]":
-    """Connect to the keyspace and close at the end; raises one of NOT_NOW."""
+    """Connect, and close at the end; raises one of NOT_NOW. Statements name their keyspace.
+
+    A session with a keyspace of its own makes Cassandra warn of each prepared statement.
+    """
     profile = ExecutionProfile(
         TokenAwarePolicy(DCAwareRoundRobinPolicy()),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
@@ -39,6 +42,6 @@ def cassandra_session(settings: CassandraSettings) -> "Iterator[Session]":
         protocol_version=5,
     )
     try:
-        yield cluster.connect(settings.cassandra_keyspace)
+        yield cluster.connect()
     finally:
         cluster.shutdown()

@@ -3,12 +3,14 @@
 import os
 import sys
 from collections.abc import Mapping
+from importlib.resources import files
 
 from pyspark.sql import SparkSession
 
 from service_runtime.settings import SparkSettings
 
 LOOPBACK = "127.0.0.1"
+LOG_CONFIG = files("service_runtime") / "spark_log4j2.properties"
 
 
 def spark_session(name: str, settings: SparkSettings, config: Mapping[str, str]) -> SparkSession:
@@ -16,10 +18,11 @@ def spark_session(name: str, settings: SparkSettings, config: Mapping[str, str])
     # Else the workers run whatever `python3` is on PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     local = settings.spark_master.startswith("local")
+    level = "info" if settings.log_level == "DEBUG" else "error"
+    logging = f"-Dlog4j2.configurationFile={LOG_CONFIG} -Dpinflow.spark.level={level}"
     ours = {
         "spark.driver.memory": settings.spark_driver_memory,
-        "spark.log.level": "ERROR" if settings.log_level != "DEBUG" else "INFO",
-        "spark.log.structuredLogging.enabled": "true",
+        "spark.driver.extraJavaOptions": logging,
         "spark.sql.session.timeZone": "UTC",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

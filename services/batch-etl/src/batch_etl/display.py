@@ -1,5 +1,6 @@
 """What a person or a log sees of a run on stderr; stdout belongs to the summary."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,6 +69,8 @@ def display(log_level: str) -> Iterator[Display]:
     """Set up logs, and choose between a person and a machine."""
     if not sys.stderr.isatty():
         configure_logs("batch-etl", log_level, sys.stderr)
+        for library in ("cassandra", "py4j", "uvicorn"):
+            logging.getLogger(library).setLevel(logging.WARNING)
         yield LogLines()
         return
     console = Console(stderr=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,11 +19,11 @@ from batch_etl.work import Start, Work
 if TYPE_CHECKING:
     from cassandra.cluster import Session
 
-_OBJECT = (
+OBJECT_COLUMNS = (
     "topic", "partition", "start_offset", "end_offset", "sha256", "run_id",
     "pins_read", "pins_clean", "pins_duplicate", "pins_rejected", "loaded_at",
 )  # fmt: skip
-_RUN = (
+RUN_COLUMNS = (
     "run_id", "started_at", "finished_at", "status", "staging", "objects", "pins_read", "pins_clean",
     "pins_duplicate", "pins_rejected", "rejected", "seconds", "set_aside",
 )  # fmt: skip
@@ -32,7 +33,7 @@ _RUN = (
 def open_ledger(settings: BatchSettings, stopping: Stopping) -> Iterator["Ledger"]:
     """Connect; raises one of NOT_NOW while Cassandra is away or not migrated."""
     with cassandra_session(settings) as session:
-        yield Ledger(session, settings.kafka_topic, settings.wait_seconds, stopping)
+        yield Ledger(session, settings, stopping)
 
 
 class Ledger:
@@ -41,16 +42,15 @@ class Ledger:
     They raise one of NOT_NOW when it stays away, and Interrupted when the run is to end.
     """
 
-    def __init__(self, session: "Session", topic: str, wait_seconds: float, stopping: Stopping) -> None:
+    def __init__(self, session: "Session", settings: BatchSettings, stopping: Stopping) -> None:
         self._session = session
-        self._topic = topic
-        self._wait_seconds = wait_seconds
+        self._topic = settings.kafka_topic
+        self._wait_seconds = settings.wait_seconds
         self._stopping = stopping
-        self._starts = session.prepare(
-            "SELECT start_offset FROM etl_objects WHERE topic = ? AND partition = ?"
-        )
-        self._object = session.prepare(_insert("etl_objects", _OBJECT))
-        self._run = session.prepare(_insert("etl_runs", _RUN))
+        prepare = partial(session.prepare, keyspace=settings.cassandra_keyspace)
+        self._starts = prepare("SELECT start_offset FROM etl_objects WHERE topic = ? AND partition = ?")
+        self._object = prepare(_insert("etl_objects", OBJECT_COLUMNS))
+        self._run = prepare(_insert("etl_runs", RUN_COLUMNS))
 
     def loaded(self, partitions: Iterable[int]) -> set[Start]:
         """The (partition, start offset) of every object that is loaded."""

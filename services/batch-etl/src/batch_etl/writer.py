@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -54,7 +55,7 @@ class TableWriter(DataSourceArrowWriter):
         wait, count = self._settings.wait_seconds, 0
         with ExitStack() as stack:
             session = patiently(lambda: stack.enter_context(cassandra_session(self._settings)), NOT_NOW, wait)
-            insert = patiently(lambda: session.prepare(self._table.insert), NOT_NOW, wait)
+            insert = patiently(partial(self._prepare, session), NOT_NOW, wait)
             in_flight = InFlight(session, self._settings.write_in_flight, wait)
             for rows in iterator:
                 for batch in _batches(insert, self._table, rows):
@@ -62,6 +63,9 @@ class TableWriter(DataSourceArrowWriter):
                 count += rows.num_rows
             in_flight.settle_all()
         return Written(count)
+
+    def _prepare(self, session: "Session") -> "PreparedStatement":
+        return session.prepare(self._table.insert, keyspace=self._settings.cassandra_keyspace)
 
     def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
         """Compare what all tasks wrote with what there is to write; raises Unbalanced."""

@@ -23,6 +23,7 @@ class Catalogue:
 def read_catalogue(settings: CassandraSettings) -> Catalogue:
     """Read both tables whole."""
     with cassandra_session(settings) as session:
+        session.set_keyspace(settings.cassandra_keyspace)
         pins = [_clean_pin(row._asdict()) for row in session.execute("SELECT * FROM pins")]
         rejected = [
             RejectedPin(row.unique_id, row.reason, row.raw, (row.source_partition, row.source_offset))
