@@ -229,7 +229,9 @@ async def test_the_ledger_tells_what_was_loaded_and_a_second_run_has_nothing_to_
     values: list[Value] = [pin(uuid4()), pin(uuid4(), image_src=None), None]
     await world.archive(3, 40, values)
     run = await world.run()
-    (row,) = world.ledger("etl_objects", topic=world.settings.kafka_topic, partition=3)
+    (row,) = world.ledger(
+        "etl_objects", topic=f"{world.settings.s3_bucket}/{world.settings.kafka_topic}", partition=3
+    )
     counts = (row.pins_read, row.pins_clean, row.pins_duplicate, row.pins_rejected)
     assert (row.start_offset, row.end_offset, row.run_id, *counts) == (40, 42, run.run_id, 3, 1, 0, 2)
     (told,) = world.ledger("etl_runs", run_id=run.run_id)

@@ -1,5 +1,7 @@
 """The account of a run holds, or there is none."""
 
+from dataclasses import replace
+
 import pytest
 from batch_etl.accounting import SealedObject, Tally, balance
 from batch_etl.errors import Unbalanced
@@ -7,6 +9,7 @@ from batch_etl.errors import Unbalanced
 SEALED = {"a": SealedObject(end=9, sha256="s", records=10), "b": SealedObject(end=4, sha256="t", records=5)}
 TALLY = Tally(
     judged={("a", None): 8, ("a", "not_json"): 2, ("b", None): 5},
+    distinct=10,
     clean={"a": 4, "b": 5},
     rejected={("a", "no_image"): 1},
 )
@@ -20,19 +23,28 @@ def test_every_record_is_clean_duplicate_or_rejected() -> None:
 
 
 def test_an_object_without_pins_balances_too() -> None:
-    account = balance({"a": SealedObject(0, "s", 1)}, Tally({("a", "no_value"): 1}, {}, {}))
+    account = balance({"a": SealedObject(0, "s", 1)}, Tally({("a", "no_value"): 1}, 0, {}, {}))
     assert (account.clean, account.duplicate, account.rejected) == (0, 0, {"no_value": 1})
 
 
 @pytest.mark.parametrize(
     "tally",
     [
-        Tally({**TALLY.judged, ("a", None): 7}, TALLY.clean, TALLY.rejected),
-        Tally({**TALLY.judged, ("b", None): 6}, TALLY.clean, TALLY.rejected),
-        Tally(TALLY.judged, {"a": 4, "b": 6}, TALLY.rejected),
-        Tally({**TALLY.judged, ("c", None): 1}, TALLY.clean, TALLY.rejected),
+        replace(TALLY, judged={**TALLY.judged, ("a", None): 7}),
+        replace(TALLY, judged={**TALLY.judged, ("b", None): 6}),
+        replace(TALLY, clean={"a": 4, "b": 6}, distinct=11),
+        replace(TALLY, judged={**TALLY.judged, ("c", None): 1}),
+        replace(TALLY, clean={"a": 3, "b": 5}),
+        replace(TALLY, rejected={}),
     ],
-    ids=["a record is missing", "a record is doubled", "a pin came from nowhere", "an unknown object"],
+    ids=[
+        "a record is missing",
+        "a record is doubled",
+        "a pin came from nowhere",
+        "an unknown object",
+        "a clean pin is lost",
+        "a rejected pin is lost",
+    ],
 )
 def test_counts_that_do_not_add_up_are_an_error(tally: Tally) -> None:
     with pytest.raises(Unbalanced):

@@ -27,7 +27,8 @@ def run_that_ended(code: Exit) -> Run:
 class EndedJob:
     """A job that has nothing left to do."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_dry_run: bool = False) -> None:
+        self.is_dry_run = is_dry_run
         self.stopping = Stopping()
 
     async def execute(self) -> None:
@@ -53,9 +54,9 @@ def pushed() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def execute(url: str, run: Run) -> int:
+def execute(url: str, run: Run, *, is_dry_run: bool = False) -> int:
     settings = BatchSettings(pushgateway_url=HttpUrl(url))
-    worker = Worker(EndedJob(), run, CollectorRegistry(), settings)  # type: ignore[arg-type]
+    worker = Worker(EndedJob(is_dry_run=is_dry_run), run, CollectorRegistry(), settings)  # type: ignore[arg-type]
     return asyncio.run(worker.execute(asyncio.Event()))
 
 
@@ -71,6 +72,12 @@ def test_a_run_s_figures_are_pushed_at_its_end(pushed: tuple[str, list[str]]) ->
     ):
         assert line in body
     assert "pinflow_batch_last_success_timestamp_seconds" in body
+
+
+def test_a_dry_run_pushes_nothing(pushed: tuple[str, list[str]]) -> None:
+    url, bodies = pushed
+    execute(url, run_that_ended(Exit.DONE), is_dry_run=True)
+    assert bodies == []
 
 
 def test_a_gateway_that_is_away_does_not_change_how_the_run_ended() -> None:

@@ -85,5 +85,5 @@ def test_a_store_that_stays_away_fails_the_task_and_names_itself() -> None:
     store = InMemoryObjectStore()
     store.objects = dict([stored(0, 2)])
     store.away = True
-    with pytest.raises(StoreUnavailable, match="gave no answer for"):
+    with pytest.raises(StoreUnavailable, match=r"gave nothing for 0\.1 s: the object store is away"):
         list(reader(store, wait_seconds=0.1).read(KeyGroup(sorted(store.objects))))

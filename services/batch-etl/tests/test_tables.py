@@ -20,9 +20,13 @@ def test_within_a_millisecond_the_later_offset_wins() -> None:
     assert write_timestamp(1_000, 41) < write_timestamp(1_000, 42)
 
 
+def test_between_runs_a_millisecond_that_spans_a_multiple_of_1000_offsets_is_not_ordered() -> None:
+    assert write_timestamp(1_000, 999) > write_timestamp(1_000, 1_000), "a limit that the docstring names"
+
+
 def test_every_column_of_a_clean_pin_is_written() -> None:
     assert set(PINS.columns) == set(CleanPin.model_fields)
-    assert PINS.insert.count("?") == len(PINS.columns) + 1
+    assert PINS.insert("pinterest").count("?") == len(PINS.columns) + 1
 
 
 def test_a_row_has_the_values_of_the_statement_in_order() -> None:

@@ -20,6 +20,7 @@ from service_runtime.object_store import StoreUnavailable
         (NoHostAvailable("none", {}), Exit.RETRY),
         (PySparkException("a task failed"), Exit.RETRY),
         (Unbalanced("1 of 2"), Exit.FAILED),
+        (PySparkException("Traceback …\nbatch_etl.errors.Unbalanced: 1 of 2\n\n\tat java"), Exit.FAILED),
         (KeyError("a bug"), Exit.FAILED),
     ],
 )

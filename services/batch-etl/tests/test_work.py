@@ -44,3 +44,10 @@ async def test_only_the_days_asked_for_are_listed() -> None:
     assert await archive_keys(store, Days()) == sorted(store.objects)
     (day,) = work_of([key(0)]).by_day()
     assert await archive_keys(store, Days.of(date.fromisoformat(day), None)) == [key(0)]
+
+
+def test_slices_hold_every_object_once_in_order() -> None:
+    work = work_of(str(ObjectKey(0, start, 500_000)) for start in range(5))
+    parts = [list(part.objects) for part in work.slices(2)]
+    assert list(map(len, parts)) == [2, 2, 1]
+    assert [key for part in parts for key in part] == list(work.objects)

@@ -8,7 +8,7 @@ how container secrets arrive.
 import os
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, PostgresDsn, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -100,7 +100,7 @@ class S3Settings(Settings):
 
     s3_bucket: str = "pinflow"
     s3_region: str = "us-east-1"
-    s3_endpoint_url: str | None = None
+    s3_endpoint_url: Annotated[str, Field(pattern="^https?://.+")] | None = None
     s3_access_key_id: str | None = None
     s3_secret_access_key: SecretStr | None = None
 

@@ -24,10 +24,11 @@ class Tally:
     """What Spark counted; the keys are objects, or objects with a reason.
 
     `judged` counts records by the rule that makes them no pin, or None for pins; `clean` and `rejected`
-    count the versions that were kept.
+    count the versions that were kept, and `distinct`, apart from them, the pins of both sides.
     """
 
     judged: Mapping[tuple[str, str | None], int]
+    distinct: int
     clean: Mapping[str, int]
     rejected: Mapping[tuple[str, str], int]
 
@@ -48,6 +49,10 @@ class Account:
 
     objects: Mapping[str, ObjectAccount] = field(default_factory=dict)
 
+    def plus(self, other: "Account") -> "Account":
+        """This account and another one, of other objects."""
+        return Account({**self.objects, **other.objects})
+
     @property
     def read(self) -> int:
         """Records in the objects loaded."""
@@ -60,7 +65,7 @@ class Account:
 
     @property
     def duplicate(self) -> int:
-        """Pins of which the run holds a newer version."""
+        """Pins of which the same slice of the run holds a newer version."""
         return sum(account.duplicate for account in self.objects.values())
 
     @property
@@ -77,6 +82,12 @@ def balance(sealed: Mapping[str, SealedObject], tally: Tally) -> Account:
     strangers = {key for key, _ in tally.judged} - sealed.keys()
     if strangers:
         raise Unbalanced(f"records came from objects that were not verified: {sorted(strangers)}")
+    kept = sum(tally.clean.values()) + sum(tally.rejected.values())
+    if kept != tally.distinct:
+        raise Unbalanced(
+            f"the records hold {tally.distinct} pins, valid and rejected, but {kept} were kept: "
+            "they are not recorded as loaded"
+        )
     judged, rejected = _by_object(tally.judged), _by_object(tally.rejected)
     return Account(
         {
@@ -102,6 +113,6 @@ def _balance_object(
     if duplicate < 0 or said.records != clean + duplicate + rejected.total():
         raise Unbalanced(
             f"{key} holds {said.records} records, but {clean} clean + {duplicate} duplicate + "
-            f"{dict(rejected)} rejected were counted: nothing is recorded as loaded"
+            f"{dict(rejected)} rejected were counted: they are not recorded as loaded"
         )
     return ObjectAccount(said, clean, duplicate, dict(rejected))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TextIO, cast
 
 import structlog
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from rich.console import Console
 from rich.file_proxy import FileProxy
@@ -56,8 +57,12 @@ class SparkTasks(ProgressColumn):
         context = SparkContext._active_spark_context
         if task.finished or context is None:
             return Text(str(task.fields["notes"]))
-        tracker = context.statusTracker()
-        stages = [info for stage in tracker.getActiveStageIds() if (info := tracker.getStageInfo(stage))]
+        try:
+            tracker = context.statusTracker()
+            stages = [info for stage in tracker.getActiveStageIds() if (info := tracker.getStageInfo(stage))]
+        except (Py4JError, AttributeError):
+            # Spark is just starting or stopping; an error here would freeze the whole display.
+            return Text("")
         done, total = (
             sum(getattr(info, name) for info in stages) for name in ("numCompletedTasks", "numTasks")
         )

@@ -18,4 +18,4 @@ class Interrupted(Exception):  # noqa: N818 (a wish, not a mistake)
 
 
 class Unbalanced(Exception):  # noqa: N818 (a state of the numbers)
-    """The counts do not add up: nothing is recorded as loaded."""
+    """The counts do not add up: these objects are not recorded as loaded."""

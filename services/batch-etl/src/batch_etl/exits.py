@@ -33,5 +33,5 @@ Exit codes:
 
   130  interrupted by Ctrl-C; 143 by SIGTERM: what was not recorded is loaded by the next run
 
-  1    anything else: a bug; nothing was recorded as loaded
+  1    anything else: a bug; what was not recorded is loaded by the next run
 """

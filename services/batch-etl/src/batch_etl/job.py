@@ -48,6 +48,7 @@ class Job:
         open_spark: OpenSpark,
     ) -> None:
         self.stopping = Stopping()
+        self.is_dry_run = request.dry_run
         self._steps = Steps(display, self.stopping, run.seconds)
         self._request = request
         self._run = run
@@ -67,7 +68,9 @@ class Job:
                 notes["objects"] = len(work.objects)
             if not work.objects and not work.set_aside:
                 self._run.exit = Exit.NOTHING_TO_DO
-            elif not self._request.dry_run:
+            elif self.is_dry_run:
+                self._run.exit = Exit.SET_ASIDE if work.set_aside else Exit.DONE
+            else:
                 loading = Loading(self._settings, self._steps, self.stopping, self._open_spark)
                 await self._load(loading, work, ledger)
 

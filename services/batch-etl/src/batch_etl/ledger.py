@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -44,20 +43,22 @@ class Ledger:
 
     def __init__(self, session: "Session", settings: BatchSettings, stopping: Stopping) -> None:
         self._session = session
-        self._topic = settings.kafka_topic
+        # Offsets mean something within one archive only: a topic made anew gets a bucket of its own.
+        self._archive = f"{settings.s3_bucket}/{settings.kafka_topic}"
         self._wait_seconds = settings.wait_seconds
         self._stopping = stopping
-        prepare = partial(session.prepare, keyspace=settings.cassandra_keyspace)
-        self._starts = prepare("SELECT start_offset FROM etl_objects WHERE topic = ? AND partition = ?")
-        self._object = prepare(_insert("etl_objects", OBJECT_COLUMNS))
-        self._run = prepare(_insert("etl_runs", RUN_COLUMNS))
+        objects, runs = (f"{settings.cassandra_keyspace}.{table}" for table in ("etl_objects", "etl_runs"))
+        starts = f"SELECT start_offset FROM {objects} WHERE topic = ? AND partition = ?"  # noqa: S608
+        self._starts = session.prepare(starts)
+        self._object = session.prepare(_insert(objects, OBJECT_COLUMNS))
+        self._run = session.prepare(_insert(runs, RUN_COLUMNS))
 
     def loaded(self, partitions: Iterable[int]) -> set[Start]:
         """The (partition, start offset) of every object that is loaded."""
         return {(partition, row.start_offset) for partition in partitions for row in self._rows(partition)}
 
     def _rows(self, partition: int) -> list[Any]:
-        place = (self._topic, partition)
+        place = (self._archive, partition)
         rows: list[Any] = self._patiently(lambda: list(self._session.execute(self._starts, place)))
         return rows
 
@@ -82,7 +83,7 @@ class Ledger:
     def _write_object(self, run_id: UUID, start: Start, account: ObjectAccount) -> None:
         sealed, rejected = account.sealed, sum(account.rejected.values())
         counts = (sealed.records, account.clean, account.duplicate, rejected)
-        values = (self._topic, *start, sealed.end, sealed.sha256, run_id, *counts, datetime.now(UTC))
+        values = (self._archive, *start, sealed.end, sealed.sha256, run_id, *counts, datetime.now(UTC))
         self._patiently(lambda: self._session.execute(self._object, values))
 
     def _write_run(self, run: Run, status: str, finished_at: datetime | None) -> None:

@@ -11,7 +11,7 @@ from batch_etl.source import archive
 from batch_etl.staging import Staging
 from batch_etl.steps import Steps
 from batch_etl.tables import PINS, REJECTED
-from batch_etl.transform import clean_pins, objects_of, records_of, rejected_pins
+from batch_etl.transform import clean_pins, distinct_pins, objects_of, records_of, rejected_pins
 from batch_etl.writer import write_table
 
 
@@ -61,6 +61,7 @@ def _objects(loaded: DataFrame) -> tuple[dict[str, SealedObject], dict[str, str]
 def _tally(loaded: DataFrame, clean: DataFrame, rejected: DataFrame) -> Tally:
     judged = records_of(loaded).groupBy("object", "invalid").count().collect()
     return Tally(
+        distinct=distinct_pins(loaded),
         judged={(row.object, row.invalid): row["count"] for row in judged},
         clean={row.object: row["count"] for row in clean.groupBy("object").count().collect()},
         rejected={

@@ -28,6 +28,8 @@ from batch_etl.work import Work
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 3
+# Loaded and recorded together: bounds what Spark or Redis holds, and what a run that is killed has lost.
+SLICE_OBJECTS = 2_000
 
 OpenSpark = Callable[[BatchSettings], AbstractContextManager[SparkSession]]
 
@@ -75,20 +77,21 @@ class Loading:
             raise
 
     def _load_and_record(self, run: Run, work: Work, ledger: Ledger) -> None:
-        loaded = self._loaded(run, work) if work.objects else Loaded()
-        run.set_aside |= loaded.set_aside
-        with self._steps("ledger") as notes:
-            ledger.record(run.run_id, loaded.account, work)
-            notes["objects"] = len(loaded.account.objects)
-        run.account = loaded.account
+        if work.objects:
+            with ExitStack() as stack:
+                with self._steps("spark"):
+                    self._spark = stack.enter_context(self._open_spark(self._settings))
+                for part in work.slices(SLICE_OBJECTS):
+                    self._record(run, part, self._until_whole(run, part, self._spark), ledger)
         run.exit = Exit.SET_ASIDE if run.set_aside else Exit.DONE
         ledger.finished(run)
 
-    def _loaded(self, run: Run, work: Work) -> Loaded:
-        with ExitStack() as stack:
-            with self._steps("spark"):
-                self._spark = stack.enter_context(self._open_spark(self._settings))
-            return self._until_whole(run, work, self._spark)
+    def _record(self, run: Run, part: Work, loaded: Loaded, ledger: Ledger) -> None:
+        with self._steps("ledger") as notes:
+            ledger.record(run.run_id, loaded.account, part)
+            notes["objects"] = len(loaded.account.objects)
+        run.account = run.account.plus(loaded.account)
+        run.set_aside |= loaded.set_aside
 
     def _until_whole(self, run: Run, work: Work, spark: SparkSession) -> Loaded:
         for _ in range(ATTEMPTS):

@@ -80,9 +80,11 @@ class BucketWriter:
         """Write a task's rows into a bucket of its own, and yield its key and number of chunks."""
         key, count = self._stage.keys.new_bucket(self._step), 0
         with self._stage.connect() as client:
-            client.sadd(self._stage.keys.buckets, key)
             for chunk in (chunk for batch in batches for chunk in chunks_of(batch)):
                 with client.pipeline() as pipeline:
+                    # Each time: a task that outlives its run must leave nothing that does not expire.
+                    pipeline.sadd(self._stage.keys.buckets, key)
+                    pipeline.expire(self._stage.keys.buckets, self._stage.ttl_seconds)
                     pipeline.hset(key, str(count), chunk)
                     pipeline.expire(key, self._stage.ttl_seconds)
                     pipeline.execute()

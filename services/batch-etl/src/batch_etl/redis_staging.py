@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame
 
 from batch_etl.errors import StageLost
-from batch_etl.redis_buckets import Bucket, BucketReader, BucketWriter, Stage
+from batch_etl.redis_buckets import Bucket, BucketReader, BucketWriter, Stage, connect
 
 DELETED_AT_ONCE = 500
 
@@ -44,8 +44,9 @@ class RedisStaging:
 
     def discard(self) -> None:
         """Delete every bucket that was begun, those of lost tasks included."""
-        every = self._client.smembers(self._stage.keys.buckets)
-        keys = [*every, self._stage.keys.buckets]
-        for start in range(0, len(keys), DELETED_AT_ONCE):
-            self._client.unlink(*keys[start : start + DELETED_AT_ONCE])
         self._client.close()
+        # Without patience: what cannot be deleted now expires.
+        with connect(self._stage.url, patience_seconds=0) as client:
+            keys = [*client.smembers(self._stage.keys.buckets), self._stage.keys.buckets]
+            for start in range(0, len(keys), DELETED_AT_ONCE):
+                client.unlink(*keys[start : start + DELETED_AT_ONCE])

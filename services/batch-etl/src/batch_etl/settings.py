@@ -1,8 +1,16 @@
 """The job's settings: every variable starts with BATCH_."""
 
-from pydantic import Field, HttpUrl, SecretStr
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr
 from pydantic_settings import SettingsConfigDict
 from service_runtime.settings import CassandraSettings, HttpSettings, S3Settings, SparkSettings
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    return url
 
 
 class BatchSettings(S3Settings, CassandraSettings, SparkSettings, HttpSettings):
@@ -10,8 +18,10 @@ class BatchSettings(S3Settings, CassandraSettings, SparkSettings, HttpSettings):
 
     model_config = SettingsConfigDict(env_prefix="BATCH_")
 
-    kafka_topic: str = Field(default="pins", description="the ledger's name for what the archive holds")
-    redis_url: SecretStr = Field(
+    kafka_topic: str = Field(
+        default="pins", description="in the ledger, behind the bucket's name: which log was archived"
+    )
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
         default=SecretStr("redis://localhost:6379/0"), description="for staging; may hold a password"
     )
     redis_ttl_seconds: int = Field(default=6 * 3600, ge=60, description="after which staged steps vanish")

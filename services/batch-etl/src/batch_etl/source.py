@@ -97,16 +97,18 @@ class ArchiveReader(DataSourceReader):
                 runner.run(stack.aclose())
 
     async def _fetch(self, store: ObjectStore, keys: Sequence[str]) -> list[StoredObject | None]:
+        heard = ["no answer"]
+
         async def fetch(key: str) -> StoredObject | None:
-            return await until_answered(
-                lambda: store.get(key), StoreUnavailable, SystemClock(), lambda _: None
-            )
+            return await until_answered(lambda: store.get(key), StoreUnavailable, SystemClock(), heard.append)
 
         try:
             async with asyncio.timeout(self._wait_seconds):
                 return await asyncio.gather(*map(fetch, keys))
         except TimeoutError:
-            raise StoreUnavailable(f"the bucket gave no answer for {self._wait_seconds:g} s") from None
+            raise StoreUnavailable(
+                f"the bucket gave nothing for {self._wait_seconds:g} s: {heard[-1]}"
+            ) from None
 
 
 def rows_of(key: str, stored: StoredObject | None) -> list[pa.RecordBatch]:

@@ -18,11 +18,10 @@ class Table:
     name: str
     columns: tuple[str, ...]
 
-    @property
-    def insert(self) -> str:
+    def insert(self, keyspace: str) -> str:
         """The statement that writes every column, nulls too: a newer null erases an older value."""
-        places = ", ".join("?" * len(self.columns))
-        return f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES ({places}) USING TIMESTAMP ?"  # noqa: S608
+        names, places = ", ".join(self.columns), ", ".join("?" * len(self.columns))
+        return f"INSERT INTO {keyspace}.{self.name} ({names}) VALUES ({places}) USING TIMESTAMP ?"  # noqa: S608
 
     def rows(self, batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
         """The values of `insert`, row by row."""
@@ -51,7 +50,8 @@ def pa_milliseconds(times: pa.Array) -> list[int]:
 def write_timestamp(event_time: int, offset: int) -> int:
     """Cassandra's timestamp of a version, in µs: its event time (ms), then its offset.
 
-    So two versions of one millisecond keep their order, unless a thousand records lie between them.
+    So two versions of one millisecond keep their order, unless a multiple of 1000 lies between their offsets
+    and two runs load them: inside a run the newest is chosen before, by the whole offset.
     """
     return event_time * OFFSETS_A_MILLISECOND + offset % OFFSETS_A_MILLISECOND
 

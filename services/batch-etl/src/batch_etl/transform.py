@@ -1,6 +1,7 @@
 """From what was loaded to the two tables; the rules themselves are `pin_schema.cleaning`."""
 
 from pin_schema.cleaning import clean, newest, split
+from pin_schema.cleaning.flow import reason
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name every Spark programmer reads
 
@@ -15,6 +16,12 @@ def objects_of(loaded: DataFrame) -> DataFrame:
 def records_of(loaded: DataFrame) -> DataFrame:
     """The records, with the key of their object."""
     return loaded.where(F.col("source_offset").isNotNull()).drop(*OBJECT_COLUMNS)
+
+
+def distinct_pins(loaded: DataFrame) -> int:
+    """How many pins there are, counted apart from what is kept of them; valid and rejected ones each once."""
+    pins = records_of(loaded).where(F.col("invalid").isNull())
+    return pins.select(F.lower("unique_id"), reason()).distinct().count()
 
 
 def clean_pins(loaded: DataFrame) -> DataFrame:

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from service_runtime.cassandra import NOT_NOW
 from service_runtime.object_store import StoreUnavailable
 
-from batch_etl.errors import Retryable
+from batch_etl.errors import Retryable, Unbalanced
 from batch_etl.exits import Exit
 from batch_etl.outcome import Run
 from batch_etl.stopping import Stopping
@@ -19,7 +19,8 @@ PASSING = (Retryable, StoreUnavailable, RedisError, PySparkException, Py4JError,
 
 def blame(run: Run, error: BaseException, stopping: Stopping) -> None:
     """Note how the run ended: as asked, by what may pass, or by what somebody has to look at."""
-    run.exit = stopping.exit or (Exit.RETRY if isinstance(error, PASSING) else Exit.FAILED)
+    passes = isinstance(error, PASSING) and Unbalanced.__qualname__ not in told(error)
+    run.exit = stopping.exit or (Exit.RETRY if passes else Exit.FAILED)
     run.error = f"stopped by {run.exit.name}" if stopping.exit else told(error)
 
 

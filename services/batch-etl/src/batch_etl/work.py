@@ -1,8 +1,9 @@
 """What is to be loaded: the archive's objects minus the ledger's rows."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from pin_schema.archive import PREFIX, ObjectKey
 from service_runtime.object_store import ObjectStore
@@ -28,6 +29,12 @@ class Work:
         """The work that is left when the objects with these (partition, start offset) are loaded."""
         left = {text: key for text, key in self.objects.items() if (key.partition, key.start) not in loaded}
         return Work(left, self.set_aside)
+
+    def slices(self, size: int) -> Iterator["Work"]:
+        """The objects in parts of at most `size`, in order."""
+        objects = iter(self.objects.items())
+        while part := dict(islice(objects, size)):
+            yield Work(part)
 
     def by_day(self) -> dict[str, int]:
         """The number of objects of each day."""

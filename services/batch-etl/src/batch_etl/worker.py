@@ -41,8 +41,9 @@ class Worker:
     async def execute(self, stop: asyncio.Event) -> int:
         """Execute until the end or the event; return the exit code."""
         await self._until_end(stop, self._job.stopping)
-        BatchMetrics(self._registry).tell(self._run, SystemClock().now())
-        await asyncio.to_thread(self._push)
+        if not self._job.is_dry_run:
+            BatchMetrics(self._registry).tell(self._run, SystemClock().now())
+            await asyncio.to_thread(self._push)
         return self._run.exit
 
     def _ask(self, number: int, stop: asyncio.Event) -> None:

@@ -65,7 +65,7 @@ class TableWriter(DataSourceArrowWriter):
         return Written(count)
 
     def _prepare(self, session: "Session") -> "PreparedStatement":
-        return session.prepare(self._table.insert, keyspace=self._settings.cassandra_keyspace)
+        return session.prepare(self._table.insert(self._settings.cassandra_keyspace))
 
     def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
         """Compare what all tasks wrote with what there is to write; raises Unbalanced."""

@@ -11,7 +11,7 @@ from pin_schema.clean import CleanPin
 from pin_schema.reference_windows import WINDOW, Window, WindowKey, window_start, windows
 from pin_schema.wire import InvalidPin
 
-from native_stack.reconcile.offsets import Position
+from native_stack.reconcile.offsets import Position, RecordId
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,22 @@ def expected(records: Iterable[ConsumerRecord]) -> Expected:
 
 
 def expected_windows(
-    records: Iterable[ConsumerRecord], late: Collection[Position]
+    records: Iterable[ConsumerRecord], late: Collection[RecordId]
 ) -> dict[WindowKey, Window]:
     """The windows of the records without the late ones."""
-    return windows(pin for pin in _clean(records) if (pin.source_partition, pin.source_offset) not in late)
+    return windows(
+        pin
+        for pin in _clean(records)
+        if (pin.source_partition, pin.source_offset, pin.event_time) not in late
+    )
+
+
+def last_of_each_partition(records: Iterable[ConsumerRecord]) -> set[RecordId]:
+    """The newest record of every partition."""
+    newest: dict[int, ConsumerRecord] = {}
+    for record in sorted(records, key=lambda record: int(record.offset)):
+        newest[record.partition] = record
+    return {(r.partition, r.offset, reference.moment(r.timestamp)) for r in newest.values()}
 
 
 def window_bounds(records: Collection[ConsumerRecord]) -> tuple[datetime, datetime]:

@@ -1,7 +1,7 @@
 """What PostgreSQL holds of the live side: pins, rejected ones, windows, and how far the stream is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
@@ -10,13 +10,17 @@ import asyncpg
 from pin_schema.clean import CleanPin
 from pin_schema.reference_windows import Window, WindowKey
 
-from native_stack.reconcile.offsets import Position
+from native_stack.reconcile.offsets import RecordId
 from native_stack.reconcile.rejected import RejectedPin
 
 SCHEMA = "pinterest"
 POLL_SECONDS = 0.2
-# A new checkpoint is a new query, which begins again where the older one was.
-REACHED = "SELECT source_partition, max(source_offset) FROM stream_positions GROUP BY source_partition"
+# The time tells this topic's records from those of one that was deleted, or of another job's topic.
+REACHED = """
+SELECT EXISTS (
+    SELECT FROM stream_positions WHERE source_partition = $1 AND source_offset >= $2 AND event_time >= $3
+)
+"""
 
 
 @asynccontextmanager
@@ -29,18 +33,17 @@ async def connected(dsn: str) -> AsyncIterator["asyncpg.Connection"]:
         await connection.close()
 
 
-async def reached_within(
-    connection: "asyncpg.Connection", ends: Mapping[int, int], seconds: float
-) -> dict[int, int]:
-    """Wait until all records before `ends` are written; return how many of each partition are not."""
+async def written_within(
+    connection: "asyncpg.Connection", records: Collection[RecordId], seconds: float
+) -> set[RecordId]:
+    """Wait until the records, and all before them in their partitions, are written; return what is not."""
     clock = asyncio.get_running_loop().time
     give_up = clock() + seconds
-    while True:
-        reached = {row[0]: row[1] + 1 for row in await connection.fetch(REACHED)}
-        missing = {p: end - reached.get(p, 0) for p, end in ends.items() if end > reached.get(p, 0)}
-        if not missing or clock() > give_up:
-            return missing
+    missing = set(records)
+    while missing and clock() < give_up:
+        missing -= {record for record in missing if await connection.fetchval(REACHED, *record)}
         await asyncio.sleep(POLL_SECONDS)
+    return missing
 
 
 async def read_pins(connection: "asyncpg.Connection") -> dict[UUID, CleanPin]:
@@ -79,10 +82,10 @@ async def read_windows(
     return {(row[0], row[1]): Window(*row[2:]) for row in rows}
 
 
-async def read_late(connection: "asyncpg.Connection") -> set[Position]:
-    """Read the positions of the pins that came too late for their window."""
-    rows = await connection.fetch("SELECT source_partition, source_offset FROM late_pins")
-    return {(row[0], row[1]) for row in rows}
+async def read_late(connection: "asyncpg.Connection") -> set[RecordId]:
+    """Read which pins came too late for their window."""
+    rows = await connection.fetch("SELECT source_partition, source_offset, event_time FROM late_pins")
+    return {(row[0], row[1], row[2]) for row in rows}
 
 
 def _uuid(value: UUID | None) -> UUID | None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 Position = tuple[int, int]
 "Partition and offset of a record."
+RecordId = tuple[int, int, datetime]
+"Partition, offset and event time: the same offset is another record in a topic that was made anew."
 
 
 @dataclass(frozen=True, slots=True)
