@@ -211,7 +211,7 @@ def _assert_catalogue_is(catalogue: Catalogue, wanted: Expected) -> None:
 
 def _assert_live_side_is(live: LiveSide, wanted: Expected, span: OffsetRange) -> None:
     assert {key: live.pins.get(key) for key in wanted.pins} == wanted.pins
-    assert live.windows == live.expected_windows
+    assert (live.late, live.windows) == (0, live.expected_windows)
     assert {pin.unique_id for pin in live.rejected if pin.position in span} == wanted.rejected.keys()
 
 

@@ -24,6 +24,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from native_stack import builds
+from native_stack.clients import live_dsn
+from native_stack.reconcile import live
 from native_stack.stack import Stack
 from pin_schema import reference
 from pin_schema.clean import CleanPin
@@ -38,6 +40,7 @@ from stream_etl.batch import SessionBatch
 from stream_etl.metrics import StreamMetrics
 from stream_etl.postgres import Postgres, postgres_pool
 from stream_etl.stops import LedgerDisagrees
+from stream_etl.upserts import UPSERTS
 from stream_etl.writer import BatchName, Writer
 
 PARTITIONS = 2
@@ -514,3 +517,22 @@ async def test_a_batch_whose_predecessor_the_database_lacks_is_a_named_stop(
 ) -> None:
     with pytest.raises(LedgerDisagrees, match="does not hold batch 6"):
         await writer[0].write(BatchName("sessions", str(uuid.uuid4()), 7), session_batch(1))
+
+
+async def test_the_tail_of_a_known_session_is_no_session_of_its_own(stack: Stack) -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    poster = f"poster {uuid.uuid4()}"
+
+    def session(minute: int, pins: int) -> pa.Table:
+        start = noon + timedelta(minutes=minute)
+        row = {"poster_name": poster, "session_start": start, "session_end": noon + timedelta(minutes=9)}
+        return pa.Table.from_pylist([row | {"pins": pins}])
+
+    upsert = UPSERTS["poster_sessions"]
+    async with live.connected(live_dsn(stack)) as connection:
+        for rows in (session(0, 5), session(2, 3), session(9, 1)):
+            await connection.execute(upsert.statement, *upsert.arguments(rows))
+        found = await connection.fetch(
+            "SELECT session_start, pins FROM poster_sessions WHERE poster_name = $1 ORDER BY 1", poster
+        )
+    assert [tuple(row) for row in found] == [(noon, 5), (noon + timedelta(minutes=9), 1)]

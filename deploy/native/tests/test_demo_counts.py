@@ -39,6 +39,7 @@ def found() -> Found:
         live_rejected=rejected,
         windows=windows(clean),
         expected_windows=windows(clean),
+        late=0,
     )
 
 
@@ -67,6 +68,7 @@ def test_each_count_that_differs_is_wrong(found: Found) -> None:
     assert wrong(replace(found, live=[other, *found.live[1:]])) == {"other", str(pin.category)}
     assert "rejected" in wrong(replace(found, rejected=found.rejected[1:]))
     assert wrong(replace(found, windows={})) == {"windows"}
+    assert wrong(replace(found, windows={}, expected_windows={}, late=9)) == {"late"}
     key, window = next(iter(found.windows.items()))
     shrunk = {**found.windows, key: replace(window, pins=window.pins - 1)}
     assert wrong(replace(found, windows=shrunk)) == {"windows"}

@@ -34,7 +34,7 @@ def test_a_query_resumes_behind_its_last_finished_batch(checkpoints: Checkpoints
         checkpoints, metadata=METADATA, offsets__8=planned(p0=5, p1=6), offsets__9=planned(p0=7, p1=6)
     )
     spark_writes(checkpoints, offsets__10=planned(p0=7, p1=9), commits__8="v1", commits__9="v1")
-    expected = Checkpoint("42e7057b-64be-4cf7-80bf-0bcffd0c0fcf", 10, {0: 7, 1: 6}, {0: 7, 1: 9})
+    expected = Checkpoint("42e7057b-64be-4cf7-80bf-0bcffd0c0fcf", 10, 9, {0: 7, 1: 6}, {0: 7, 1: 9})
     assert checkpoints.read("live") == expected
 
 

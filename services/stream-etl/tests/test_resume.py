@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from stream_etl.resume import (
 from stream_etl.stops import DeletedByRetention, LedgerDisagrees, TopicRecreated
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-CHECKPOINT = Checkpoint("id", planned_batch=4, resume_from={0: 10}, planned_to={0: 15})
+CHECKPOINT = Checkpoint("id", planned_batch=4, finished_batch=3, resume_from={0: 10}, planned_to={0: 15})
 
 
 @pytest.mark.parametrize("held", [LogRange(0, 15), LogRange(10, 15), LogRange(3, 99)])
@@ -44,7 +45,14 @@ def test_the_record_at_the_last_position_must_be_of_the_same_time() -> None:
 
 
 def test_a_ledger_ahead_of_the_checkpoint_disagrees() -> None:
-    for last in (None, 3, 4):
+    for last in (3, 4):
         require_same_batches(CHECKPOINT, Written(last, {}))
     with pytest.raises(LedgerDisagrees, match="batch 5"):
         require_same_batches(CHECKPOINT, Written(5, {}))
+
+
+def test_a_ledger_behind_the_checkpoint_disagrees() -> None:
+    for last in (None, 2):
+        with pytest.raises(LedgerDisagrees, match=f"has finished batch 3, .* is {last}"):
+            require_same_batches(CHECKPOINT, Written(last, {}))
+    require_same_batches(replace(CHECKPOINT, finished_batch=None), Written(None, {}))

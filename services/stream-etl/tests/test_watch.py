@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -75,3 +76,9 @@ async def test_an_idle_query_reports_no_batch(watched: Watched) -> None:
     watched.watch.observe([idle], {0: LogRange(0, 5)})
     assert watched.shows("batch_seconds_count") is None
     assert watched.shows("lag_records") == 0
+
+
+async def test_the_lag_does_not_begin_anew_with_a_process(watched: Watched) -> None:
+    watched.watch.resume(datetime.fromtimestamp(NOON - 600, UTC))
+    watched.watch.observe([], {0: LogRange(2, 9)})
+    assert watched.shows("lag_seconds") == 600

@@ -21,6 +21,7 @@ class Checkpoint:
 
     query_id: str
     planned_batch: int
+    finished_batch: int | None
     resume_from: Offsets
     planned_to: Offsets
 
@@ -68,6 +69,7 @@ class Checkpoints:
         return Checkpoint(
             _query_id(path / "metadata"),
             planned,
+            done,
             self._offsets(begin),
             self._offsets(path / "offsets" / str(planned)),
         )

@@ -31,7 +31,9 @@ REPORTS = 20
 STATE_STORE = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 # What Spark says of a checkpoint it cannot go on from.
 _CHECKPOINT_FAULT = re.compile(
-    r"STATE_STORE\w*(SCHEMA|FORMAT|CHECKPOINT)|CANNOT_LOAD_STATE_STORE|STATEFUL_OPERATOR_NOT_MATCH|INCOMPATIBLE_CHECKPOINT"
+    r"STATE_STORE\w*(SCHEMA|FORMAT|CHECKPOINT)|STATEFUL_OPERATOR_NOT_MATCH|INCOMPATIBLE_CHECKPOINT"
+    # Some of these pass: a lock that is still held, a full disk, too little memory.
+    r"|CANNOT_LOAD_STATE_STORE\.(?!UNRELEASED|UNCATEGORIZED|FAILED_TO_GET|\w*OUT_OF_MEMORY)"
     r"|sources in the checkpoint|batch \d+ doesn't exist|Malformed|CANNOT_LOAD_CHECKPOINT|LOG_VERSION"
 )
 
@@ -83,7 +85,7 @@ class Engine:
             try:
                 self._running[query.name] = self._started(spark, query)
             except PySparkException as error:
-                raise _verdict(query.name, error) from None
+                raise verdict(query.name, error) from None
 
     def _started(self, spark: SparkSession, query: Query) -> StreamingQuery:
         records = topic_records(spark, self._settings, self._settings.batch_max_records * query.pace)
@@ -108,7 +110,7 @@ class Engine:
         """Spark's latest reports of each query, in order; raises QueryDied or a StreamStop."""
         for name, query in self._running.items():
             if not query.isActive:
-                raise _verdict(name, self._failures.get(name) or query.exception())
+                raise verdict(name, self._failures.get(name) or query.exception())
         return {
             name: [json.loads(report.json) for report in query.recentProgress]
             for name, query in self._running.items()
@@ -141,8 +143,8 @@ def spark_config(settings: StreamSettings) -> dict[str, str]:
     }
 
 
-def _verdict(query: str, error: Exception | None) -> Exception:
-    """A stop for what no restart can mend, QueryDied for all else."""
+def verdict(query: str, error: Exception | None) -> Exception:
+    """Return a stop for what no restart can mend, QueryDied for all else."""
     if isinstance(error, StreamStop):
         return error
     # What follows is the plan, pages of it.

@@ -99,20 +99,24 @@ class Job:
         log.error("stopped, waiting for a person", reason=stop.reason, why=str(stop))
         self._metrics.stopped.labels(stop.reason).set(1)
         self._spark.down(str(stop))
-        await self._in_engine(self._engine.close)
+        await self._end_queries()
 
     async def _require_a_fit(self) -> None:
         """Raise the StreamStop that says why the checkpoint and the log do not belong together."""
-        held = await self._until_kafka_answers(self._topic.ranges)
+        await self._until_kafka_answers(self._topic.ranges)
         self._checkpoints.claim()
         for query in QUERIES:
             checkpoint = self._checkpoints.read(query.name)
             if checkpoint is None:
                 continue
-            require_same_log(checkpoint, held)
             written = await self._writer.written(checkpoint.query_id)
             require_same_batches(checkpoint, written)
+            # Asked for only now: PostgreSQL may have been waited for longer than the topic keeps its records.
+            held = await self._until_kafka_answers(self._topic.ranges)
+            require_same_log(checkpoint, held)
             await self._require_same_records(written, held)
+            for position in written.positions.values():
+                self._watches[query.name].resume(position.event_time)
 
     async def _require_same_records(self, written: Written, held: Mapping[int, LogRange]) -> None:
         for partition, last in written.positions.items():
@@ -146,12 +150,15 @@ class Job:
             self._writing.discard(writing)
 
     async def _close(self) -> None:
+        await self._end_queries()
+        await self._topic.close()
+
+    async def _end_queries(self) -> None:
         self._closing = True
         # A batch that waits for PostgreSQL would keep its query from stopping; it is run again.
         for writing in list(self._writing):
             writing.cancel()
         await self._in_engine(self._engine.close)
-        await self._topic.close()
 
     async def _until_kafka_answers(self, question: Callable[[], Awaitable[T]]) -> T:
         answer = await until_answered(question, BrokerUnavailable, self._clock, self._kafka.down)

@@ -3,6 +3,7 @@
 from pin_schema.cleaning import clean, split
 from pin_schema.cleaning.flow import reason
 from pin_schema.spark_types import CLEAN_PIN
+from pin_schema.wire import MAX_PIN_BYTES
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name every Spark programmer reads
 
@@ -32,7 +33,8 @@ def _rows(records: DataFrame) -> DataFrame:
     cleaned = clean(records.withColumn("reason", reason()), "reason", "value")
     pin = _whole(cleaned.select(*CLEAN_PIN.names))
     # PostgreSQL keeps what came as text; a record without a value is an empty one.
-    raw = F.coalesce("value", F.lit("")).alias("raw")
+    # What is longer than a pin may be stands whole in the dead-letter topic.
+    raw = F.substring(F.coalesce("value", F.lit("")), 1, MAX_PIN_BYTES).alias("raw")
     rejected = _whole(
         cleaned.select("source_partition", "source_offset", "event_time", "unique_id", "reason", raw)
     )

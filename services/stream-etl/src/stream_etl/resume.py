@@ -51,7 +51,13 @@ def require_same_log(checkpoint: Checkpoint, log: Mapping[int, LogRange]) -> Non
 
 
 def require_same_batches(checkpoint: Checkpoint, written: Written) -> None:
-    """Raise LedgerDisagrees when the ledger has batches that the checkpoint would give to other records."""
+    """Raise LedgerDisagrees when one of the two has batches that the other does not know."""
+    finished = checkpoint.finished_batch
+    if finished is not None and (written.last_batch is None or written.last_batch < finished):
+        raise LedgerDisagrees(
+            f"the checkpoint {checkpoint.query_id} has finished batch {finished}, "
+            f"the last one of it in the database is {written.last_batch}"
+        )
     if written.last_batch is not None and written.last_batch > checkpoint.planned_batch:
         raise LedgerDisagrees(
             f"the checkpoint {checkpoint.query_id} has come to batch {checkpoint.planned_batch}, "

@@ -18,6 +18,7 @@ class Upsert:
     table: str
     columns: dict[str, str]
     on_conflict: str
+    only: str = ""
 
     @cached_property
     def statement(self) -> str:
@@ -29,7 +30,8 @@ class Upsert:
         )
         return (
             f"INSERT INTO {self.table} AS old ({names}) "  # noqa: S608 - names of our own
-            f"SELECT {values} FROM unnest({arrays}) AS new ({names}) ON CONFLICT {self.on_conflict}"
+            f"SELECT {values} FROM unnest({arrays}) AS new ({names}) {self.only} "
+            f"ON CONFLICT {self.on_conflict}"
         )
 
     def arguments(self, rows: pa.Table) -> list[list[Any]]:
@@ -110,6 +112,10 @@ UPSERTS = {
             },
             "(md5(poster_name), session_start) "
             + _set(*(f"{name} = GREATEST(old.{name}, EXCLUDED.{name})" for name in ("session_end", "pins"))),
+            # Sessions of a poster never overlap: the tail of a known one is what a new start has read again.
+            only="WHERE NOT EXISTS (SELECT FROM poster_sessions AS known "
+            "WHERE md5(known.poster_name) = md5(new.poster_name) "
+            "AND known.session_start < new.session_start AND known.session_end > new.session_start)",
         ),
         Upsert(
             "stream_positions",

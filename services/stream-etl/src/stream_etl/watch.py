@@ -25,6 +25,10 @@ class QueryWatch:
         self._last_seen = ""
         self._started = clock.now()
 
+    def resume(self, written: datetime) -> None:
+        """Go on from what an earlier process has written: the lag does not begin anew with this one."""
+        self._fresh_until = max(self._fresh_until or 0.0, written.timestamp())
+
     def observe(self, reports: Sequence[Report], log: Mapping[int, LogRange]) -> None:
         """Measure, given Spark's latest reports in order, seen before or not, and what the log holds."""
         for report in reports:

@@ -58,16 +58,28 @@ class Writer:
         self._dependency = dependency
         self._clock = clock
         self._metrics = metrics
+        self._refused: set[str] = set()
 
     async def write(self, name: BatchName, batch: Batch) -> None:
         """Commit the batch unless the ledger has it; raises LedgerDisagrees."""
         started = self._clock.monotonic()
+
+        def waiting(why: str) -> None:
+            self._refused.add(name.query)
+            self._dependency.down(why)
+
         tables = await until_answered(
-            lambda: self._try_to_write(name, batch), PostgresUnavailable, self._clock, self._dependency.down
+            lambda: self._try_to_write(name, batch), PostgresUnavailable, self._clock, waiting
         )
-        self._dependency.up()
+        self._refused.discard(name.query)
+        self._note_answer()
         self._metrics.write_seconds.labels(name.query).observe(self._clock.monotonic() - started)
         self._count(name, batch, tables)
+
+    def _note_answer(self) -> None:
+        # Who answers a question may still refuse a write: read-only, full, without the right.
+        if not self._refused:
+            self._dependency.up()
 
     async def _try_to_write(self, name: BatchName, batch: Batch) -> Tables | None:
         """The rows that were written; None when the batch had been written before."""
@@ -112,7 +124,7 @@ class Writer:
         written = await until_answered(
             lambda: self._written(query_id), PostgresUnavailable, self._clock, self._dependency.down
         )
-        self._dependency.up()
+        self._note_answer()
         return written
 
     async def _written(self, query_id: str) -> Written:
@@ -129,7 +141,7 @@ class Writer:
         except PostgresUnavailable as error:
             self._dependency.down(str(error))
         else:
-            self._dependency.up()
+            self._note_answer()
 
 
 async def _upsert(

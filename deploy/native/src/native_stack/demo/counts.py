@@ -42,6 +42,7 @@ class Found:
     live_rejected: Sequence[RejectedPin]
     windows: Mapping[WindowKey, Window]
     expected_windows: Mapping[WindowKey, Window]
+    late: int
 
 
 def rows(posted: int, found: Found, counts: Counts = REFERENCE_COUNTS) -> list[Row]:
@@ -56,6 +57,7 @@ def rows(posted: int, found: Found, counts: Counts = REFERENCE_COUNTS) -> list[R
         Row("rejected", len(found.rejected), counts.rejected, "no_image, in Cassandra's pins_rejected"),
         Row("in Cassandra", len(found.clean), counts.clean, "clean pins, by Spark from the archive"),
         Row("in PostgreSQL", len(found.live), counts.clean, "clean pins, by Spark from the topic"),
+        Row("late", found.late, 0, "pins that came when their window had closed"),
         Row(
             "windows", right, len(windows), "equal to a recomputation from the topic, of 10 s and a category"
         ),

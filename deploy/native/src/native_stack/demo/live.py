@@ -12,7 +12,7 @@ from pin_schema.reference_windows import WINDOW, Window, WindowKey
 
 from native_stack.errors import NativeError
 from native_stack.reconcile import live, topic
-from native_stack.reconcile.expected import expected_windows, last_of_each_partition, window_bounds
+from native_stack.reconcile.expected import expected_windows, identity, last_of_each_partition, window_bounds
 from native_stack.reconcile.rejected import RejectedPin
 
 WRITTEN_WITHIN_SECONDS = 90.0
@@ -20,12 +20,13 @@ WRITTEN_WITHIN_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class LiveSide:
-    """What PostgreSQL holds, and what it must hold of the windows."""
+    """What PostgreSQL holds, what its windows must be, and how many of their records came too late."""
 
     pins: dict[UUID, CleanPin]
     rejected: list[RejectedPin]
     windows: dict[WindowKey, Window]
     expected_windows: dict[WindowKey, Window]
+    late: int
 
 
 async def read_live_side(kafka: str, topic_name: str, dsn: str, run: Collection[ConsumerRecord]) -> LiveSide:
@@ -49,4 +50,5 @@ async def read_live_side(kafka: str, topic_name: str, dsn: str, run: Collection[
             await live.read_rejected(connection),
             await live.read_windows(connection, first, end - WINDOW),
             expected_windows(records, late),
+            len(late & {identity(record) for record in records}),
         )

@@ -99,6 +99,7 @@ async def _found(stack: Stack, staging: str, run: Run, receipts: Receipts, err: 
         live_rejected=run.rejected(live.rejected),
         windows=live.windows,
         expected_windows=live.expected_windows,
+        late=live.late,
     )
 
 

@@ -50,7 +50,12 @@ def last_of_each_partition(records: Iterable[ConsumerRecord]) -> set[RecordId]:
     newest: dict[int, ConsumerRecord] = {}
     for record in sorted(records, key=lambda record: int(record.offset)):
         newest[record.partition] = record
-    return {(r.partition, r.offset, reference.moment(r.timestamp)) for r in newest.values()}
+    return {identity(record) for record in newest.values()}
+
+
+def identity(record: ConsumerRecord) -> RecordId:
+    """What tells a record from all others."""
+    return record.partition, record.offset, reference.moment(record.timestamp)
 
 
 def window_bounds(records: Collection[ConsumerRecord]) -> tuple[datetime, datetime]:
