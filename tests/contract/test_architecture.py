@@ -93,3 +93,18 @@ def test_decisions_are_short() -> None:
     assert decisions
     for page in decisions:
         assert len(page.read_text().splitlines()) <= 60, page.name
+
+
+def test_every_must_and_should_is_cited_by_a_test() -> None:
+    stated = set(
+        re.findall(r"^(\d+)\. (?:Must|Should) ", (REPOSITORY / "docs/architecture.md").read_text(), re.M)
+    )
+    assert stated == {str(number) for number in range(1, len(stated) + 1)}
+    tests = [path for path in REPOSITORY.glob("*/**/test_*.py") if ".venv" not in path.parts]
+    cited = {
+        number
+        for path in tests
+        for numbers in re.findall(r"^pytestmark = pytest\.mark\.must\(([\d, ]+)\)", path.read_text(), re.M)
+        for number in numbers.split(", ")
+    }
+    assert cited == stated

@@ -34,6 +34,8 @@ from pin_schema.wire import InvalidPin, decode, partition_key
 from service_runtime.s3 import s3_bucket
 from service_runtime.testing.proxy import StallingProxy
 
+pytestmark = pytest.mark.must(1, 20, 21, 24, 26, 29)
+
 TRUTH_TABLES = Path(__file__).parents[2] / "packages/pin-schema/tests/truth_tables"
 # Keys written twice, and fields that nobody knows: the same in every reader.
 TWICE = (

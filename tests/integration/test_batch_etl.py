@@ -38,6 +38,8 @@ from service_runtime.cassandra import cassandra_session
 from service_runtime.readiness import Readiness
 from service_runtime.s3 import s3_bucket, s3_client
 
+pytestmark = pytest.mark.must(19, 20, 21, 22, 23)
+
 NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()) * 1000
 STAGINGS = ("none", "redis")
 Value = bytes | None

@@ -13,6 +13,8 @@ from native_stack.reconcile.offsets import OffsetRange
 from native_stack.reconcile.topic import read_topic
 from native_stack.stack import Stack
 
+pytestmark = pytest.mark.must(1, 6)
+
 # What P1 promises, and what a test machine may add by being busy.
 ANSWERED_WITHIN_SECONDS = 5 + 1
 

@@ -25,6 +25,8 @@ from migrations.versions import Migration
 from native_stack.stack import Stack
 from service_runtime.s3 import s3_client
 
+pytestmark = pytest.mark.must(17)
+
 
 @dataclass(frozen=True)
 class Recorder(Plan):

@@ -23,6 +23,8 @@ from native_stack.services import BUCKET, console_script
 from native_stack.settings import NativeSettings
 from native_stack.stack import Stack
 
+pytestmark = pytest.mark.must(18)
+
 SERVERS = [program.name for program in PROGRAMS if program not in SERVICES]
 LASTING = [name for name in SERVERS if name != "migrate"]
 

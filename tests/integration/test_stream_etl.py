@@ -43,6 +43,8 @@ from stream_etl.stops import LedgerDisagrees
 from stream_etl.upserts import UPSERTS
 from stream_etl.writer import BatchName, Writer
 
+pytestmark = pytest.mark.must(24, 25, 26, 27, 28)
+
 PARTITIONS = 2
 # Old enough that two and a half hours later is not the future, which Kafka refuses.
 START = datetime.fromtimestamp((time.time() - 3 * 3600) // 60 * 60, UTC)

@@ -1,6 +1,8 @@
 import pytest
 from migrations.conditional_put import Answer, verdict
 
+pytestmark = pytest.mark.must(16)
+
 WON, LOST, UNKNOWN = Answer.WON, Answer.LOST, Answer.UNKNOWN
 
 

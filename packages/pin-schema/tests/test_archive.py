@@ -16,6 +16,8 @@ from pin_schema.archive import (
     hour_of,
 )
 
+pytestmark = pytest.mark.must(14, 15)
+
 AT = int(datetime(2026, 11, 23, 15, 59, 59, 999000, tzinfo=UTC).timestamp() * 1000)
 
 

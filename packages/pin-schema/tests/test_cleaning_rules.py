@@ -11,6 +11,8 @@ from pin_schema.reference import Rejected
 from pin_schema.spark_types import CLEAN_PIN, RAW_RECORD
 from pin_schema.testing import clean_pin, frame, local_spark, raw_record, spark_outcomes
 
+pytestmark = pytest.mark.must(29)
+
 TABLES = sorted(Path(__file__).with_name("truth_tables").glob("*.yaml"))
 UPPER, LOWER = "FBE53C66-3442-4773-B19E-D3EC6F54DDDF", "fbe53c66-3442-4773-b19e-d3ec6f54dddf"
 

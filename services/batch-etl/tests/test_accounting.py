@@ -6,6 +6,8 @@ import pytest
 from batch_etl.accounting import SealedObject, Tally, balance
 from batch_etl.errors import Unbalanced
 
+pytestmark = pytest.mark.must(21)
+
 SEALED = {"a": SealedObject(end=9, sha256="s", records=10), "b": SealedObject(end=4, sha256="t", records=5)}
 TALLY = Tally(
     judged={("a", None): 8, ("a", "not_json"): 2, ("b", None): 5},

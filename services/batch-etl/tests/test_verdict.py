@@ -10,6 +10,8 @@ from cassandra.cluster import NoHostAvailable
 from pyspark.errors import PySparkException
 from service_runtime.object_store import StoreUnavailable
 
+pytestmark = pytest.mark.must(23)
+
 
 @pytest.mark.parametrize(
     ("error", "code"),

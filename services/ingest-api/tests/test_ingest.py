@@ -16,6 +16,8 @@ from prometheus_client import CollectorRegistry
 from service_runtime.clock import SystemClock
 from service_runtime.testing.broker import InMemoryBroker, StoredRecord
 
+pytestmark = pytest.mark.must(2, 3, 4, 5)
+
 JSON = {"content-type": "application/json"}
 NDJSON = {"content-type": "application/x-ndjson"}
 

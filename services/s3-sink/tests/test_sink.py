@@ -7,6 +7,8 @@ from pin_schema.archive import ObjectKey
 from s3_sink.sink import ConsumerStalled
 from s3_sink.testing import LETTERS, P0, P1, World, a_pin
 
+pytestmark = pytest.mark.must(8, 10, 11, 12, 13)
+
 
 @pytest.fixture
 def world() -> World:

@@ -8,6 +8,8 @@ import pytest
 from s3_sink.sink import ConsumerStalled
 from s3_sink.testing import P0, P1, RunningSink, World
 
+pytestmark = pytest.mark.must(7, 8, 9)
+
 SEEDS = 1000 if os.environ.get("PINFLOW_LONG") else 80
 STEPS = 60
 MAX_SINKS = 3

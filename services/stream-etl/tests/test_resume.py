@@ -13,6 +13,8 @@ from stream_etl.resume import (
 )
 from stream_etl.stops import DeletedByRetention, LedgerDisagrees, TopicRecreated
 
+pytestmark = pytest.mark.must(27)
+
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CHECKPOINT = Checkpoint("id", planned_batch=4, finished_batch=3, resume_from={0: 10}, planned_to={0: 15})
 
