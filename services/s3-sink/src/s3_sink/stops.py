@@ -1,16 +1,12 @@
 """Named stops: what the sink refuses to guess about. Each has a page in docs/runbooks."""
 
+from service_runtime.stops import NamedStop
 
-class ChainStop(Exception):  # noqa: N818 (a decision, not a mistake)
-    """Archiving this partition would leave a hole or mix two logs; a person must decide.
 
-    `reason` names the runbook: docs/runbooks/sink-<reason>.md.
-    """
+class ChainStop(NamedStop):
+    """Archiving this partition would leave a hole or mix two logs."""
 
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {super().__str__()}; see docs/runbooks/sink-{self.reason}.md"
+    stage = "sink"
 
 
 class CommitBeyondArchive(ChainStop):

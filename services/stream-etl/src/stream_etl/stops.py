@@ -1,16 +1,12 @@
 """Named stops: what the job refuses to guess about. Each has a page in docs/runbooks."""
 
+from service_runtime.stops import NamedStop
 
-class StreamStop(Exception):  # noqa: N818 (a decision, not a mistake)
-    """Going on would skip records or mix two logs; a person must decide.
 
-    `reason` names the runbook: docs/runbooks/stream-<reason>.md.
-    """
+class StreamStop(NamedStop):
+    """Going on would skip records or mix two logs."""
 
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {super().__str__()}; see docs/runbooks/stream-{self.reason}.md"
+    stage = "stream"
 
 
 class CheckpointDoesNotFit(StreamStop):

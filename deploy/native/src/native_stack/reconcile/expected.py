@@ -1,6 +1,7 @@
 """What the stores must hold of some records, by the rules in plain Python, apart from Spark."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,27 +12,20 @@ from pin_schema.clean import CleanPin
 from pin_schema.reference_windows import WINDOW, Window, WindowKey, window_start, windows
 from pin_schema.wire import InvalidPin
 
-from native_stack.reconcile.offsets import Position, RecordId
+from native_stack.reconcile.offsets import RecordId
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The newest valid and the newest rejected version of every pin, and what was no pin."""
+    """The newest valid and the newest rejected version of every pin."""
 
     pins: dict[UUID, CleanPin]
     rejected: dict[UUID, reference.Rejected]
-    no_pins: dict[Position, str]
 
 
 def expected(records: Iterable[ConsumerRecord]) -> Expected:
     """Judge, clean and dedupe the records."""
-    raws, no_pins = [], {}
-    for record in records:
-        try:
-            raws.append(reference.raw_pin(record.partition, record.offset, record.timestamp, record.value))
-        except InvalidPin as fault:
-            no_pins[record.partition, record.offset] = fault.reason
-    return Expected(*reference.catalogue(raws), no_pins)
+    return Expected(*reference.catalogue(_pins(records)))
 
 
 def expected_windows(
@@ -40,8 +34,8 @@ def expected_windows(
     """The windows of the records without the late ones."""
     return windows(
         pin
-        for pin in _clean(records)
-        if (pin.source_partition, pin.source_offset, pin.event_time) not in late
+        for pin in map(reference.clean, _pins(records))
+        if isinstance(pin, CleanPin) and (pin.source_partition, pin.source_offset, pin.event_time) not in late
     )
 
 
@@ -64,12 +58,7 @@ def window_bounds(records: Collection[ConsumerRecord]) -> tuple[datetime, dateti
     return window_start(min(times)), window_start(max(times)) + WINDOW
 
 
-def _clean(records: Iterable[ConsumerRecord]) -> Iterable[CleanPin]:
+def _pins(records: Iterable[ConsumerRecord]) -> Iterator[reference.Raw]:
     for record in records:
-        try:
-            raw = reference.raw_pin(record.partition, record.offset, record.timestamp, record.value)
-        except InvalidPin:
-            continue
-        pin = reference.clean(raw)
-        if isinstance(pin, CleanPin):
-            yield pin
+        with suppress(InvalidPin):
+            yield reference.raw_pin(record.partition, record.offset, record.timestamp, record.value)
