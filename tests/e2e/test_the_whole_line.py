@@ -21,8 +21,8 @@ from native_stack.clients import archive_settings, catalogue_settings, live_dsn
 from native_stack.demo.live import LiveSide, read_live_side
 from native_stack.reconcile.archive import archived_within
 from native_stack.reconcile.catalogue import Catalogue, read_catalogue
-from native_stack.reconcile.expected import Expected, expected
-from native_stack.reconcile.offsets import OffsetRange, Position
+from native_stack.reconcile.expected import Expected, expected, identity
+from native_stack.reconcile.offsets import OffsetRange, Position, RecordId
 from native_stack.reconcile.rejected import RejectedPin
 from native_stack.reconcile.topic import log_ends, read_topic
 from native_stack.stack import Stack
@@ -128,7 +128,7 @@ async def test_every_acknowledged_pin_reaches_both_stores_though_every_service_d
     live = await read_live_side(kafka, "pins", live_dsn(stack), records)
     catalogue = await asyncio.to_thread(read_catalogue, catalogue_settings(stack))
     _assert_catalogue_is(catalogue, expected(records))
-    _assert_live_side_is(live, expected(records), span)
+    _assert_live_side_is(live, expected(records), {identity(record) for record in records})
 
 
 async def _post_while_services_die(stack: Stack, pins: list[bytes], receipts: Receipts) -> Summary:
@@ -211,10 +211,10 @@ def _assert_catalogue_is(catalogue: Catalogue, wanted: Expected) -> None:
     }
 
 
-def _assert_live_side_is(live: LiveSide, wanted: Expected, span: OffsetRange) -> None:
+def _assert_live_side_is(live: LiveSide, wanted: Expected, run: set[RecordId]) -> None:
     assert {key: live.pins.get(key) for key in wanted.pins} == wanted.pins
     assert (live.late, live.windows) == (0, live.expected_windows)
-    assert {pin.unique_id for pin in live.rejected if pin.position in span} == wanted.rejected.keys()
+    assert {pin.unique_id for pin in live.rejected if pin.record in run} == wanted.rejected.keys()
 
 
 def _rejected(pins: Iterable[RejectedPin]) -> dict[UUID | None, tuple[str, int, int]]:

@@ -26,7 +26,9 @@ def found() -> Found:
     raws = [reference.raw_pin(0, offset, offset, pin) for offset, pin in records]
     pins, rejects = reference.catalogue(raws)
     rejected = [
-        RejectedPin(key, reject.reason, text(reject.raw), (0, reject.raw["source_offset"]))
+        RejectedPin(
+            key, reject.reason, text(reject.raw), (0, reject.raw["source_offset"], reject.raw["event_time"])
+        )
         for key, reject in rejects.items()
     ]
     clean = list(pins.values())
@@ -84,7 +86,7 @@ def test_pins_of_other_runs_and_other_clients_are_not_counted(found: Found) -> N
     assert RUN.clean({p.unique_id: p for p in (pin, stranger)}) == [pin]
     assert RUN.clean({older.unique_id: older}) == []
     reject = found.rejected[0]
-    assert RUN.rejected([reject, reject, replace(reject, position=(0, 5))]) == [reject]
+    assert RUN.rejected([reject, reject, replace(reject, record=(0, 5, reject.record[2]))]) == [reject]
 
 
 def test_what_is_wrong_is_shown_with_what_it_must_be(found: Found) -> None:

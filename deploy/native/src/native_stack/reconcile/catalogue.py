@@ -1,7 +1,7 @@
 """What the catalogue holds: Cassandra's tables, as the batch job left them."""
 
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,12 +26,21 @@ def read_catalogue(settings: CassandraSettings) -> Catalogue:
         session.set_keyspace(settings.cassandra_keyspace)
         pins = [_clean_pin(row._asdict()) for row in session.execute("SELECT * FROM pins")]
         rejected = [
-            RejectedPin(row.unique_id, row.reason, row.raw, (row.source_partition, row.source_offset))
+            RejectedPin(
+                row.unique_id,
+                row.reason,
+                row.raw,
+                (row.source_partition, row.source_offset, _utc(row.event_time)),
+            )
             for row in session.execute("SELECT * FROM pins_rejected")
         ]
     return Catalogue({pin.unique_id: pin for pin in pins}, rejected)
 
 
 def _clean_pin(row: dict[str, Any]) -> CleanPin:
+    return CleanPin.model_validate(row | {"event_time": _utc(row["event_time"])})
+
+
+def _utc(naive: datetime) -> datetime:
     # The driver reads timestamps as naive UTC.
-    return CleanPin.model_validate(row | {"event_time": row["event_time"].replace(tzinfo=UTC)})
+    return naive.replace(tzinfo=UTC)

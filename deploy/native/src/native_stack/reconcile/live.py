@@ -63,7 +63,7 @@ async def read_rejected(connection: "asyncpg.Connection") -> list[RejectedPin]:
             _uuid(row["unique_id"]),
             row["reason"],
             row["raw"],
-            (row["source_partition"], row["source_offset"]),
+            (row["source_partition"], row["source_offset"], row["event_time"]),
         )
         for row in rows
     ]

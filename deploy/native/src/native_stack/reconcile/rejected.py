@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from native_stack.reconcile.offsets import Position
+from native_stack.reconcile.offsets import Position, RecordId
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,4 +13,9 @@ class RejectedPin:
     unique_id: UUID | None
     reason: str
     raw: str
-    position: Position
+    record: RecordId
+
+    @property
+    def position(self) -> Position:
+        """Its partition and offset."""
+        return self.record[:2]
