@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cassandra import AuthenticationFailed, DriverException, RequestValidationException
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
-from cassandra.policies import DCAwareRoundRobinPolicy
+from cassandra import AuthenticationFailed, RequestValidationException
+from cassandra.cluster import NoHostAvailable
+from service_runtime.cassandra import NOT_NOW, cassandra_session
 
 from migrations import versions
 from migrations.errors import RefusedError
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from cassandra.cluster import Session
 
 FOLDER = "cassandra_files"
-CONNECT_SECONDS = 5
 # The schema must agree on every node before the next statement builds on it.
 AGREEMENT_SECONDS = 30
-NOT_YET = (NoHostAvailable, DriverException, OSError)
 RECORDS = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     name text PRIMARY KEY,
@@ -42,7 +40,7 @@ async def migrate(settings: MigrateSettings, plan: Plan) -> None:
         # The driver blocks.
         await asyncio.to_thread(_migrate, settings, plan)
 
-    await until_it_answers("Cassandra", address, attempt, NOT_YET)
+    await until_it_answers("Cassandra", address, attempt, NOT_NOW)
 
 
 def statements(text: str) -> list[str]:
@@ -60,27 +58,13 @@ def _migrate(settings: MigrateSettings, plan: Plan) -> None:
 
 @contextmanager
 def _session(settings: MigrateSettings) -> "Iterator[Session]":
-    hosts = [host.strip() for host in settings.cassandra_contact_points.split(",")]
-    cluster = Cluster(
-        hosts,
-        port=settings.cassandra_port,
-        connect_timeout=CONNECT_SECONDS,
-        max_schema_agreement_wait=AGREEMENT_SECONDS,
-        execution_profiles={
-            EXEC_PROFILE_DEFAULT: ExecutionProfile(
-                DCAwareRoundRobinPolicy(), request_timeout=AGREEMENT_SECONDS
-            )
-        },
-        protocol_version=5,
-    )
     try:
-        yield cluster.connect()
+        with cassandra_session(settings, AGREEMENT_SECONDS) as session:
+            yield session
     except NoHostAvailable as error:
         if any(isinstance(cause, AuthenticationFailed) for cause in dict(error.errors).values()):
             raise RefusedError(f"Cassandra refused the login: {error}") from error
         raise
-    finally:
-        cluster.shutdown()
 
 
 def _apply(session: "Session", settings: MigrateSettings, plan: Plan) -> None:

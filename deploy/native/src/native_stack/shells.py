@@ -5,19 +5,20 @@ from pathlib import Path
 
 from migrations.postgres import SCHEMA
 
+from native_stack.clients import catalogue_settings
 from native_stack.invocation import Invocation
 from native_stack.servers import postgres
 from native_stack.services import console_script
 from native_stack.stack import Stack
 
-KEYSPACE = "pinterest"
-
 
 def cql(stack: Stack, statement: str | None) -> Invocation:
     """Return cqlsh on the catalogue: for one statement, or interactive without any."""
     stack.pid_of("cassandra")  # says how to start it
-    address = ["127.0.0.1", str(stack.settings.cassandra_port), "--keyspace", KEYSPACE]
-    command = [console_script("cqlsh"), *address, *(["--execute", statement] if statement else [])]
+    catalogue = catalogue_settings(stack)
+    address = [catalogue.cassandra_contact_points, str(catalogue.cassandra_port)]
+    keyspace = ["--keyspace", catalogue.cassandra_keyspace]
+    command = [console_script("cqlsh"), *address, *keyspace, *(["--execute", statement] if statement else [])]
     # cqlsh looks for all its files in the home directory, and moves some that it finds there.
     return Invocation(command, os.environ | {"HOME": str(_home(stack))})
 

@@ -1,4 +1,4 @@
-"""A session with Cassandra, as our jobs use it (extra `cassandra`)."""
+"""The one way we log in to Cassandra (extra `cassandra`)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,20 +22,24 @@ NOT_NOW = (NoHostAvailable, DriverException, OSError)
 
 
 @contextmanager
-def cassandra_session(settings: CassandraSettings) -> "Iterator[Session]":
+def cassandra_session(
+    settings: CassandraSettings, request_seconds: float = REQUEST_SECONDS
+) -> "Iterator[Session]":
     """Connect, and close at the end; raises one of NOT_NOW. Statements name their keyspace.
 
+    `request_seconds` is for one answer, and for the nodes to agree on a schema that a statement has changed.
     A session with a keyspace of its own makes Cassandra warn of each prepared statement.
     """
     profile = ExecutionProfile(
         TokenAwarePolicy(DCAwareRoundRobinPolicy()),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
-        request_timeout=REQUEST_SECONDS,
+        request_timeout=request_seconds,
     )
     cluster = Cluster(
         [host.strip() for host in settings.cassandra_contact_points.split(",")],
         port=settings.cassandra_port,
         connect_timeout=CONNECT_SECONDS,
+        max_schema_agreement_wait=request_seconds,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         # The driver's own pauses grow to ten minutes: longer than a job waits.
         reconnection_policy=ConstantReconnectionPolicy(RECONNECT_SECONDS, max_attempts=None),

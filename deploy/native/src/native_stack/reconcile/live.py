@@ -7,13 +7,13 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+from migrations.postgres import SCHEMA
 from pin_schema.clean import CleanPin
 from pin_schema.reference_windows import Window, WindowKey
 
 from native_stack.reconcile.offsets import RecordId
 from native_stack.reconcile.rejected import RejectedPin
 
-SCHEMA = "pinterest"
 POLL_SECONDS = 0.2
 # The time tells this topic's records from those of one that was deleted, or of another job's topic.
 REACHED = """
