@@ -14,9 +14,10 @@ help: ## list the commands
 
 ## Run it
 demo: setup ## set up, start the stack, post the reference dataset, show what arrived where
-	@$(RUN) native up && $(RUN) pinflow-demo $(STAGING_OPTION)
-up: setup ## start the stack: servers and services as local processes
-	@$(RUN) native up
+	@$(RUN) native up && $(RUN) native run pinflow-demo post && $(RUN) native run batch-etl run $(STAGING_OPTION) \
+		&& $(RUN) native run pinflow-demo check && $(RUN) native hints
+up: setup ## start the stack: servers and services as local processes; watched by Prometheus: make up OBSERVE=1
+	@$(RUN) native up $(if $(OBSERVE),--observe)
 status: setup ## what runs, where, and what it waits for
 	@$(RUN) native status
 logs: setup ## the last log lines of everything; one program: make logs P=s3-sink
@@ -32,19 +33,28 @@ down: setup ## stop every process of the stack; data stay
 reset: setup ## stop the stack and delete its data, secrets and logs
 	@$(RUN) native reset
 
+## Run it in containers
+secrets: ## make every credential of the compose stack, once; then: docker compose up --wait
+	@deploy/compose/secrets.sh
+compose-demo: secrets ## start the compose stack, send the reference dataset through it, show what arrived where
+	@docker compose up --wait && docker compose create batch-etl batch-etl-redis && docker compose run --rm demo post \
+		&& docker compose run --rm batch-etl run $(STAGING_OPTION) && docker compose run --rm demo check
+
 ## Prove it
 test: setup check build ## all tests: checks, unit, contract, integration, end to end
-	@$(PYTEST) packages services deploy tests/contract tests/integration tests/e2e
+	@$(PYTEST) packages services deploy tests/images tests/contract tests/integration tests/e2e
 check: setup ## formatting, lint and types
 	@$(RUN) ruff format --check --quiet . && $(RUN) ruff check --quiet . && $(RUN) mypy
 test-unit: setup build ## tests that need no network and no server
-	@$(PYTEST) packages services deploy
+	@$(PYTEST) packages services deploy tests/images
 test-contract: setup ## the borders: wire, Spark, tables, settings
 	@$(PYTEST) tests/contract
 test-integration: setup build ## each service with its real neighbours
 	@$(PYTEST) tests/integration
 test-e2e: setup build ## the whole line, faults included
 	@$(PYTEST) tests/e2e
+test-docker: setup build ## the compose stack, in real containers
+	@$(PYTEST) tests/compose
 test-long: setup build ## the proofs in their full length
 	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests/contract tests/integration tests/e2e
 
@@ -55,8 +65,10 @@ build: setup ## download and build the servers into the cache; install Java and 
 	@$(RUN) native build
 format: setup ## format and fix what can be fixed
 	@$(RUN) ruff format . && $(RUN) ruff check --fix .
+dashboards: setup ## write Grafana's dashboards anew
+	@$(RUN) dashboards
 update-golden: setup ## write the golden files anew, for review in the diff
 	@UPDATE_GOLDEN=1 $(PYTEST) packages/pin-schema/tests/test_golden_schema.py
 
-.PHONY: help demo up status logs etl cql sql down reset test check test-unit test-contract test-integration test-e2e \
-	test-long setup build format update-golden
+.PHONY: help demo up status logs etl cql sql down reset secrets compose-demo test check test-unit test-contract test-integration test-e2e test-docker \
+	test-long setup build format dashboards update-golden

@@ -21,6 +21,8 @@ ARROWS = {
     "batch_etl": {"pin_schema", "service_runtime"},
     "stream_etl": {"pin_schema", "service_runtime"},
     "migrations": {"service_runtime"},
+    "reconcile": {"pin_schema", "service_runtime", "pin_emulator", "migrations"},
+    "dashboards": set[str](),
     "native_stack": {"pin_schema", "service_runtime", "pin_emulator", "migrations"},
 }
 

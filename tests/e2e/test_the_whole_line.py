@@ -17,20 +17,20 @@ import msgspec
 import pytest
 import yaml
 from aiokafka.structs import ConsumerRecord
-from native_stack.clients import archive_settings, catalogue_settings, live_dsn
-from native_stack.demo.live import LiveSide, read_live_side
-from native_stack.reconcile.archive import archived_within
-from native_stack.reconcile.catalogue import Catalogue, read_catalogue
-from native_stack.reconcile.expected import Expected, expected, identity
-from native_stack.reconcile.offsets import OffsetRange, Position, RecordId
-from native_stack.reconcile.rejected import RejectedPin
-from native_stack.reconcile.topic import log_ends, read_topic
+from native_stack.clients import archive_settings, catalogue_settings, live_dsn, topic_settings
 from native_stack.stack import Stack
 from pin_emulator.answers import Receipt
 from pin_emulator.poster import post
 from pin_emulator.summary import Summary
 from pin_emulator.traffic import traffic
 from pin_schema.wire import InvalidPin, decode, partition_key
+from reconcile.archive import archived_within
+from reconcile.catalogue import Catalogue, read_catalogue
+from reconcile.demo.live import LiveSide, read_live_side
+from reconcile.expected import Expected, expected, identity
+from reconcile.offsets import OffsetRange, Position, RecordId
+from reconcile.rejected import RejectedPin
+from reconcile.topic import log_ends, read_topic
 from service_runtime.s3 import s3_bucket
 from service_runtime.testing.proxy import StallingProxy
 
@@ -100,7 +100,7 @@ async def test_every_acknowledged_pin_reaches_both_stores_though_every_service_d
     stack: Stack, seed: int
 ) -> None:
     await asyncio.to_thread(stack.up, only=SERVICES)
-    kafka = stack.settings.kafka_address
+    kafka = topic_settings(stack)
     before = await log_ends(kafka, "pins")
     odd = odd_pins(seed)
     assert len(odd) > 100

@@ -9,9 +9,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from native_stack.reconcile.offsets import OffsetRange
-from native_stack.reconcile.topic import read_topic
+from native_stack.clients import topic_settings
 from native_stack.stack import Stack
+from reconcile.offsets import OffsetRange
+from reconcile.topic import read_topic
 
 pytestmark = pytest.mark.must(1, 6)
 
@@ -42,7 +43,7 @@ class Client:
     async def record_at(self, receipt: dict[str, Any]) -> Any:
         partition, offset = receipt["partition"], receipt["offset"]
         span = OffsetRange({partition: offset}, {partition: offset + 1})
-        (record,) = await read_topic(self.stack.settings.kafka_address, receipt["topic"], span)
+        (record,) = await read_topic(topic_settings(self.stack), receipt["topic"], span)
         return record
 
     async def until_accepted(self, pin: dict[str, Any], seconds: float = 60) -> dict[str, Any]:

@@ -232,7 +232,7 @@ def test_servers_may_come_after_those_that_need_them(small_stack: Stack) -> None
     small_stack.stop("s3")
     with ThreadPoolExecutor(1) as pool:
         migrated = pool.submit(small_stack.up, only=["migrate"], timeout_seconds=60)
-        eventually(lambda: "waiting for the S3 server" in small_stack.log_tail("migrate"))
+        eventually(lambda: "waiting for the object store" in small_stack.log_tail("migrate"))
         small_stack.start("s3")
         migrated.result()
     assert small_stack.status()["migrate"].state == "done"

@@ -9,12 +9,13 @@ from typing import Any
 import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
-from native_stack.clients import archive_settings
-from native_stack.reconcile.archive import archived_within
-from native_stack.reconcile.offsets import OffsetRange
-from native_stack.reconcile.topic import log_ends, read_topic
+from native_stack.clients import archive_settings, topic_settings
 from native_stack.stack import Stack
 from pin_schema.archive import ArchivedRecord
+from reconcile.archive import archived_within
+from reconcile.offsets import OffsetRange
+from reconcile.topic import log_ends, read_topic
+from service_runtime.kafka import client_options
 from service_runtime.s3 import s3_bucket
 
 
@@ -23,12 +24,12 @@ class Line:
 
     def __init__(self, stack: Stack, session: aiohttp.ClientSession) -> None:
         self.stack = stack
-        self.kafka = stack.settings.kafka_address
+        self.kafka = topic_settings(stack)
         self.session = session
 
     async def write(self, values: list[bytes | None]) -> OffsetRange:
         """Produce past ingest-api, as anybody with access could; return the offsets."""
-        async with AIOKafkaProducer(bootstrap_servers=self.kafka, acks="all") as producer:
+        async with AIOKafkaProducer(**client_options(self.kafka), acks="all") as producer:
             sent = [await producer.send_and_wait("pins", value, key=b"\xffkey") for value in values]
         partitions = {metadata.partition for metadata in sent}
         offsets = {p: [m.offset for m in sent if m.partition == p] for p in partitions}

@@ -25,7 +25,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from native_stack import builds
 from native_stack.clients import live_dsn
-from native_stack.reconcile import live
 from native_stack.stack import Stack
 from pin_schema import reference
 from pin_schema.clean import CleanPin
@@ -34,6 +33,7 @@ from pin_schema.reference_windows import Session, Window, sessions, window_start
 from pin_schema.wire import NO_VALUE, InvalidPin
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from reconcile import live
 from service_runtime.clock import SystemClock
 from service_runtime.readiness import Readiness
 from stream_etl.batch import SessionBatch

@@ -53,6 +53,24 @@ def test_waiting_ends_when_time_is_up_and_says_what_for(
     assert "not done after 0.5 s: kafka" in lines
 
 
+def test_a_store_that_is_away_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"ENDPOINT_URL": f"http://{nobody_listens()}", "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}
+    for name, value in (told | {"SINK_PRINCIPAL": "sink", "SINK_SECRET": "c"}).items():
+        monkeypatch.setenv(f"MIGRATE_S3_{name}", value)
+    assert run_main(monkeypatch, "bucket", "--timeout-seconds", "3") == WaitedTooLongError.exit_code
+    assert 'message="waiting for the object store"' in capsys.readouterr().out
+
+
+def test_a_secret_without_the_name_of_its_account_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIGRATE_S3_SINK_SECRET", "c")
+    assert run_main(monkeypatch, "bucket") == MissingSettingError.exit_code
+    assert "MIGRATE_S3_SINK_PRINCIPAL" in capsys.readouterr().out
+
+
 def test_postgres_without_a_dsn_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,8 +99,8 @@ async def test_a_refusal_calls_off_the_steps_that_still_wait(monkeypatch: pytest
     async def wait_for_ever(_settings: MigrateSettings, _plan: Plan) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setitem(cli.RUN, Step.KAFKA, wait_for_ever)
-    monkeypatch.setitem(cli.RUN, Step.POSTGRES, postgres.migrate)
+    monkeypatch.setitem(cli.RUN, Step.KAFKA, (wait_for_ever,))
+    monkeypatch.setitem(cli.RUN, Step.POSTGRES, (postgres.migrate,))
     monkeypatch.delenv("MIGRATE_POSTGRES_DSN", raising=False)
     with pytest.raises(MissingSettingError):
         await cli.run([Step.KAFKA, Step.POSTGRES], MigrateSettings(), Plan(dry_run=False), None)

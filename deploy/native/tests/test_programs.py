@@ -6,9 +6,10 @@ from native_stack.builds import CASSANDRA, KAFKA
 from native_stack.credentials import Credentials
 from native_stack.errors import NativeError
 from native_stack.program import Context
-from native_stack.programs import MIGRATE_REFUSALS, PROGRAMS, Migrate, by_name
+from native_stack.programs import ALL, MIGRATE_REFUSALS, PROGRAMS, Migrate, by_name
 from native_stack.servers.cassandra import Cassandra
 from native_stack.servers.kafka import Kafka
+from native_stack.servers.postgres import dsn_file
 from native_stack.servers.redis import Redis
 from native_stack.settings import NativeSettings
 
@@ -24,8 +25,8 @@ def with_programs(context: Context, *names: str) -> Context:
 
 
 def test_names_are_unique_and_every_port_is_a_setting() -> None:
-    assert len({program.name for program in PROGRAMS}) == len(PROGRAMS)
-    ports = [port for program in PROGRAMS for port in program.ports]
+    assert len({program.name for program in ALL}) == len(ALL)
+    ports = [port for program in ALL for port in program.ports]
     assert sorted(ports) == sorted(name for name in NativeSettings.model_fields if name.endswith("_port"))
 
 
@@ -93,8 +94,15 @@ def test_migrate_makes_the_accounts_of_the_sink_and_of_the_batch_job(context: Co
     told = migrate.environment()
     assert told["MIGRATE_S3_SINK_PRINCIPAL"] == "pinflow-sink"
     assert told["MIGRATE_S3_BATCH_PRINCIPAL"] == "pinflow-batch"
-    secrets = [context.credentials.s3_sink_secret_file, context.credentials.s3_batch_secret_file]
-    assert [str(path) for path in secrets] == migrate.command()[4:6]
+    assert told["MIGRATE_S3_SINK_SECRET_FILE"] == str(context.credentials.s3_sink_secret_file)
+    assert told["MIGRATE_S3_BATCH_SECRET_FILE"] == str(context.credentials.s3_batch_secret_file)
+
+
+def test_no_secret_is_on_a_command_line(context: Context) -> None:
+    secrets = [path.read_text() for path in (context.credentials.s3_root_secret_file, dsn_file(context))]
+    for program in PROGRAMS:
+        command = " ".join(program(with_programs(context, "s3", "migrate")).command())
+        assert not any(secret in command for secret in secrets)
 
 
 def test_secrets_are_made_once_and_stay_private(context: Context) -> None:

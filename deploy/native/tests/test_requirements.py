@@ -20,6 +20,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.delenv("UV", raising=False)
     monkeypatch.setattr(requirements, "JVM_DIR", tmp_path / "jvm")
+    monkeypatch.setattr(requirements, "SERVICE_POLICY", tmp_path / "policy-rc.d")
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     return tmp_path
 
@@ -104,3 +105,33 @@ def test_what_apt_get_complains_of_is_passed_on(machine: Path, monkeypatch: pyte
     an_apt_get(machine, monkeypatch, "echo 'E: no route to the archive' >&2; exit 100")
     with pytest.raises(MissingRequirementError, match=r"could not: E: no route to the archive"):
         requirements.find_maven()
+
+
+def test_debians_name_of_alertmanager_is_as_good(machine: Path) -> None:
+    (machine / "bin").mkdir()
+    alertmanager = machine / "bin" / "prometheus-alertmanager"
+    alertmanager.touch(mode=0o755)
+    assert requirements.find_observer("alertmanager") == alertmanager
+
+
+def test_no_promtool_names_the_package_that_has_it(machine: Path) -> None:
+    with pytest.raises(MissingRequirementError, match=r"no promtool on PATH: .*apt-get install prometheus"):
+        requirements.find_observer("promtool")
+
+
+def test_what_is_installed_starts_no_service_of_the_machine(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, prometheus = machine / "policy-rc.d", machine / "bin" / "prometheus"
+    script = f"{policy}; [ $? = 101 ] || exit 100; echo > {prometheus}; /bin/chmod +x {prometheus}"
+    an_apt_get(machine, monkeypatch, script)
+    assert requirements.find_observer("prometheus") == prometheus
+    assert not policy.exists()
+
+
+def test_a_policy_of_the_machine_stays(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (machine / "policy-rc.d").write_text("mine")
+    an_apt_get(machine, monkeypatch, "exit 100")
+    with pytest.raises(MissingRequirementError):
+        requirements.find_observer("prometheus")
+    assert (machine / "policy-rc.d").read_text() == "mine"

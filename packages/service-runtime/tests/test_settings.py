@@ -2,13 +2,24 @@ from pathlib import Path
 
 import pytest
 from pydantic_settings import SettingsConfigDict
-from service_runtime.settings import EX_CONFIG, HttpSettings, S3Settings, SettingsError
+from service_runtime.settings import (
+    EX_CONFIG,
+    CassandraSettings,
+    HttpSettings,
+    KafkaSettings,
+    S3Settings,
+    SettingsError,
+)
 
 
 class ExampleSettings(S3Settings, HttpSettings):
     model_config = SettingsConfigDict(env_prefix="EXAMPLE_")
 
     flush_max_bytes: int
+
+
+class LoginSettings(KafkaSettings, CassandraSettings):
+    model_config = SettingsConfigDict(env_prefix="LOGIN_")
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +71,40 @@ def test_every_wrong_variable_is_listed_at_once(
     complaint = capsys.readouterr().err
     assert "EXAMPLE_FLUSH_MAX_BYTES: Field required" in complaint
     assert "EXAMPLE_HTTP_PORT: Input should be less than or equal to 65535" in complaint
+
+
+KAFKA, USER, PASSWORD = "LOGIN_KAFKA_SECURITY_PROTOCOL", "LOGIN_KAFKA_USERNAME", "LOGIN_KAFKA_PASSWORD"
+ROLE, ROLE_PASSWORD = "LOGIN_CASSANDRA_USERNAME", "LOGIN_CASSANDRA_PASSWORD"
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        ({KAFKA: "SASL_PLAINTEXT"}, {KAFKA, USER, PASSWORD}),
+        ({KAFKA: "SASL_SSL", USER: "me"}, {KAFKA, USER, PASSWORD}),
+        ({PASSWORD: "s3cret"}, {KAFKA, USER, PASSWORD}),
+        ({KAFKA: "SSL", USER: "me", PASSWORD: "s3cret"}, {KAFKA, USER, PASSWORD}),
+        ({KAFKA: "SASL_PLAIN", USER: "me", PASSWORD: "s3cret"}, {KAFKA}),
+        ({"LOGIN_KAFKA_CA_FILE": "/nowhere"}, {"LOGIN_KAFKA_CA_FILE"}),
+        ({ROLE: "me"}, {ROLE, ROLE_PASSWORD}),
+        ({ROLE_PASSWORD: "s3cret"}, {ROLE, ROLE_PASSWORD}),
+    ],
+)
+def test_half_a_login_is_refused_and_names_the_variables(
+    told: dict[str, str], named: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        LoginSettings.load()
+    complaint = str(refused.value)
+    assert {name for name in named if name not in complaint} == set()
+    assert "s3cret" not in complaint
+
+
+@pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
+def test_a_whole_login_is_taken(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {KAFKA: protocol, USER: "me", PASSWORD: "a", ROLE: "me", ROLE_PASSWORD: "b"}.items():
+        monkeypatch.setenv(name, value)
+    settings = LoginSettings.load()
+    assert (settings.kafka_username, settings.cassandra_username) == ("me", "me")

@@ -1,12 +1,13 @@
-"""Creates the bucket, states who may use the archive, proves that the store keeps the archive's promise."""
+"""Creates accounts and bucket, states who may use the archive, proves that the store keeps its promise."""
 
 import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 from service_runtime.s3 import error_code, s3_client
 
-from migrations import conditional_put
+from migrations import bucket_accounts, conditional_put
 from migrations.errors import RefusedError
 from migrations.progress import Plan, until_it_answers
 from migrations.settings import MigrateSettings
@@ -29,8 +30,9 @@ async def migrate(settings: MigrateSettings, plan: Plan) -> None:
 
         async def attempt() -> None:
             try:
+                await bucket_accounts.ensure(settings, plan)
                 await _migrate(client, settings, plan)
-            except HTTPClientError as error:
+            except (HTTPClientError, NoConnectionError) as error:
                 raise StoreAwayError(str(error)) from error
             except ClientError as error:
                 raise _refused_or_away(error) from error

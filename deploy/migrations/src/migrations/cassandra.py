@@ -2,13 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cassandra import AuthenticationFailed, RequestValidationException
-from cassandra.cluster import NoHostAvailable
-from service_runtime.cassandra import NOT_NOW, cassandra_session
+from cassandra import RequestValidationException
+from service_runtime.cassandra import NOT_NOW, LoginRefused, cassandra_session
 
 from migrations import versions
 from migrations.errors import RefusedError
@@ -34,11 +34,15 @@ COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 
 async def migrate(settings: MigrateSettings, plan: Plan) -> None:
     """Apply what is not applied yet; raise RefusedError when an applied file has changed."""
+    await patiently(settings, partial(_migrate, settings, plan))
+
+
+async def patiently(settings: MigrateSettings, work: Callable[[], None]) -> None:
+    """Do what blocks in a thread, again and again while Cassandra is away."""
     address = f"{settings.cassandra_contact_points}:{settings.cassandra_port}"
 
     async def attempt() -> None:
-        # The driver blocks.
-        await asyncio.to_thread(_migrate, settings, plan)
+        await asyncio.to_thread(work)
 
     await until_it_answers("Cassandra", address, attempt, NOT_NOW)
 
@@ -49,22 +53,20 @@ def statements(text: str) -> list[str]:
 
 
 def _migrate(settings: MigrateSettings, plan: Plan) -> None:
-    with _session(settings) as session:
-        try:
-            _apply(session, settings, plan)
-        except RequestValidationException as error:
-            raise RefusedError(f"Cassandra refused a statement: {error}") from error
+    with administration(settings) as session:
+        _apply(session, settings, plan)
 
 
 @contextmanager
-def _session(settings: MigrateSettings) -> "Iterator[Session]":
+def administration(settings: MigrateSettings) -> "Iterator[Session]":
+    """Open a session; raises RefusedError for a login or a statement that no waiting mends."""
     try:
         with cassandra_session(settings, AGREEMENT_SECONDS) as session:
             yield session
-    except NoHostAvailable as error:
-        if any(isinstance(cause, AuthenticationFailed) for cause in dict(error.errors).values()):
-            raise RefusedError(f"Cassandra refused the login: {error}") from error
-        raise
+    except LoginRefused as error:
+        raise RefusedError(f"{error}: MIGRATE_CASSANDRA_USERNAME, MIGRATE_CASSANDRA_PASSWORD") from error
+    except RequestValidationException as error:
+        raise RefusedError(f"Cassandra refused a statement: {error}") from error
 
 
 def _apply(session: "Session", settings: MigrateSettings, plan: Plan) -> None:

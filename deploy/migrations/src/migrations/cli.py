@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from migrations import bucket, cassandra, kafka_topics, postgres
+from migrations import (
+    bucket,
+    cassandra,
+    cassandra_accounts,
+    kafka_accounts,
+    kafka_topics,
+    postgres,
+    postgres_accounts,
+)
 from migrations.errors import MigrationError, WaitedTooLongError
 from migrations.progress import Plan, configure_log, log
 from migrations.settings import MigrateSettings
@@ -25,11 +33,12 @@ class Step(StrEnum):
     POSTGRES = "postgres"
 
 
-RUN: dict[Step, Callable[[MigrateSettings, Plan], Awaitable[None]]] = {
-    Step.KAFKA: kafka_topics.migrate,
-    Step.BUCKET: bucket.migrate,
-    Step.CASSANDRA: cassandra.migrate,
-    Step.POSTGRES: postgres.migrate,
+Part = Callable[[MigrateSettings, Plan], Awaitable[None]]
+RUN: dict[Step, tuple[Part, ...]] = {
+    Step.KAFKA: (kafka_topics.migrate, kafka_accounts.migrate),
+    Step.BUCKET: (bucket.migrate,),
+    Step.CASSANDRA: (cassandra_accounts.take_over, cassandra.migrate, cassandra_accounts.grant),
+    Step.POSTGRES: (postgres.migrate, postgres_accounts.migrate),
 }
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -57,11 +66,12 @@ def migrate(
         float | None, typer.Option(help="Give up waiting for servers after this long; default: never.")
     ] = None,
 ) -> None:
-    """Create the topics, the bucket, the Cassandra tables and the PostgreSQL tables that Pinflow needs.
+    """Create the topics, the bucket, the tables and the accounts that Pinflow needs.
 
-    Safe to repeat: what is there already stays. Each step waits for its server. Settings are MIGRATE_…
-    variables. Exits 3 when something found must not be changed in passing, 4 when the object store does not
-    keep the archive's promise, 5 when time is up, 78 when a setting is missing.
+    Safe to repeat: what is there already stays; an account takes the password that is told now. Each step
+    waits for its server. Settings are MIGRATE_… variables. Exits 3 when something found must not be changed
+    in passing, 4 when the object store does not keep the archive's promise, 5 when time is up, 78 when a
+    setting is missing.
     """
     configure_log()
     settings = MigrateSettings.load_or_exit()
@@ -76,7 +86,8 @@ async def run(
     waiting = set(steps)
 
     async def one(step: Step) -> None:
-        await RUN[step](settings, plan)
+        for part in RUN[step]:
+            await part(settings, plan)
         waiting.discard(step)
         log.info("done", step=step.value, dry_run=plan.dry_run)
 

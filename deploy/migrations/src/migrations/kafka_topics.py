@@ -19,6 +19,8 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     for_code,
 )
+from service_runtime.broker import BrokerUnavailable, LoginRefused
+from service_runtime.kafka import client_options, log_in
 
 from migrations.errors import RefusedError
 from migrations.progress import Plan, until_it_answers
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 # Where a configuration value comes from, in Kafka's protocol: set on this very topic.
 TOPIC_CONFIG = 1
 POLL_SECONDS = 0.1
-NOT_YET = (KafkaError, OSError)
+NOT_YET = (BrokerUnavailable, KafkaError, OSError)
 # Kafka's answers that no waiting changes; too few brokers for the replicas is not one of them.
 NEVER = (
     ClusterAuthorizationFailedError,
@@ -75,7 +77,11 @@ async def migrate(settings: MigrateSettings, plan: Plan) -> None:
 @asynccontextmanager
 async def _connected(settings: MigrateSettings) -> "AsyncIterator[AIOKafkaAdminClient]":
     async def connect() -> AIOKafkaAdminClient:
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+        try:
+            await log_in(settings)
+        except LoginRefused as error:
+            raise RefusedError(f"Kafka: {error}") from error
+        admin = AIOKafkaAdminClient(**client_options(settings))
         try:
             await admin.start()
         except BaseException:

@@ -1,6 +1,7 @@
 """Applies the numbered .sql files, each in a transaction with its record, one migrator at a time."""
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -11,7 +12,7 @@ from migrations.progress import Plan, until_it_answers
 from migrations.settings import MigrateSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 SCHEMA = "pinterest"
 FOLDER = "postgres_files"
@@ -39,6 +40,13 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.schema_migrations (
 
 async def migrate(settings: MigrateSettings, plan: Plan) -> None:
     """Apply what is not applied yet; raise RefusedError when an applied file has changed."""
+    await patiently(settings, partial(_apply, plan=plan))
+
+
+async def patiently(
+    settings: MigrateSettings, work: "Callable[[asyncpg.Connection], Awaitable[None]]"
+) -> None:
+    """Do the work as the only migrator of this database, again and again while PostgreSQL is away."""
     if settings.postgres_dsn is None:
         raise MissingSettingError(
             "the step postgres needs MIGRATE_POSTGRES_DSN, or MIGRATE_POSTGRES_DSN_FILE"
@@ -48,7 +56,9 @@ async def migrate(settings: MigrateSettings, plan: Plan) -> None:
 
     async def attempt() -> None:
         async with _connected(str(dsn)) as connection:
-            await _apply(connection, plan)
+            # Held until the connection closes: a second migrator waits here and then finds nothing to do.
+            await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+            await work(connection)
 
     await until_it_answers("PostgreSQL", address, attempt, NOT_YET)
 
@@ -66,8 +76,6 @@ async def _connected(dsn: str) -> "AsyncIterator[asyncpg.Connection]":
 
 
 async def _apply(connection: "asyncpg.Connection", plan: Plan) -> None:
-    # Held until the connection closes: a second migrator waits here and then finds nothing to do.
-    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
     applied = await _applied(connection)
     for migration in versions.pending(versions.load(FOLDER), applied, "PostgreSQL"):
         if plan.does("apply to PostgreSQL", file=migration.name):

@@ -17,13 +17,14 @@ from native_stack import jar_checksums, shells
 from native_stack.builds import BUILDS
 from native_stack.display import display_for
 from native_stack.errors import NativeError
+from native_stack.hints import where_next
 from native_stack.jobs import JOBS
-from native_stack.programs import PROGRAMS, by_name, variable_prefix
+from native_stack.programs import ALL, PROGRAMS, by_name, variable_prefix
 from native_stack.settings import NativeSettings
 from native_stack.stack import Stack
 
 SIGTERM_EXIT = 143
-NAMES = ", ".join(program.name for program in PROGRAMS)
+NAMES = ", ".join(program.name for program in ALL)
 JOB_NAMES = ", ".join(job.name for job in JOBS)
 
 app = typer.Typer(
@@ -67,9 +68,12 @@ def up(
     timeout_seconds: Annotated[
         float | None, typer.Option(help="Give up after this long; default: never.")
     ] = None,
+    observe: Annotated[
+        bool, typer.Option("--observe", help="With Prometheus, Alertmanager and the Pushgateway.")
+    ] = False,
 ) -> None:
     """Build what is missing, start what does not run, wait until all of it is ready."""
-    _stack().up(only or (), timeout_seconds)
+    _stack().up(only or (), timeout_seconds, observe=observe)
     err.print("ready. `native status` shows where, `native down` ends it.", markup=False, highlight=False)
 
 
@@ -115,7 +119,7 @@ def logs(
     lines: Annotated[int, typer.Option(help="How many lines of each log.")] = 50,
 ) -> None:
     """Show the last lines of the logs."""
-    chosen = [by_name(program)] if program else list(PROGRAMS)
+    chosen = [by_name(program)] if program else list(ALL)
     directory = NativeSettings.load_or_exit().log_dir
     paths = [str(path) for item in chosen if (path := directory / f"{item.name}.log").exists()]
     if not paths:
@@ -139,6 +143,12 @@ def run(
 ) -> None:
     """Run a job in the foreground, on the stack that runs; the exit code is the job's."""
     _stack().job(job, *(arguments or ())).become()
+
+
+@app.command()
+def hints() -> None:
+    """Print what to look at and to try on the running stack, to be copied line by line."""
+    out.print(where_next(NativeSettings.load_or_exit()), highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,13 +1,18 @@
 """How to reach the servers of a stack: for the demo and for tests."""
 
 from pydantic import SecretStr
-from service_runtime.settings import CassandraSettings, S3Settings
+from service_runtime.settings import CassandraSettings, KafkaSettings, S3Settings
 
 from native_stack.credentials import S3_SINK_KEY_ID
 from native_stack.program import Context
 from native_stack.servers.postgres import dsn_file
 from native_stack.services import BUCKET
 from native_stack.stack import Stack
+
+
+def topic_settings(stack: Stack) -> KafkaSettings:
+    """Return where the stack's Kafka is."""
+    return KafkaSettings(kafka_bootstrap_servers=stack.settings.kafka_address)
 
 
 def archive_settings(stack: Stack) -> S3Settings:

@@ -1,5 +1,6 @@
-"""What the machine must bring: a JDK 17, Maven, uv. Debian as root gets the first two by itself."""
+"""What the machine must bring: a JDK 17, Maven, uv, and for watching Prometheus. Debian as root gets them."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -12,6 +13,15 @@ from native_stack.errors import MissingRequirementError
 
 JAVA_VERSION = "17"
 JVM_DIR = Path("/usr/lib/jvm")
+# Debian's way to say which services a package may start.
+SERVICE_POLICY = Path("/usr/sbin/policy-rc.d")
+# Programs of the Prometheus family, and the Debian packages they come in.
+OBSERVER_PACKAGES = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "alertmanager": "prometheus-alertmanager",
+    "pushgateway": "prometheus-pushgateway",
+}
 
 _one_installation = threading.Lock()
 
@@ -40,6 +50,19 @@ def find_maven() -> Path:
         "the jars of Kafka, Cassandra and Spark are fetched by Maven, found {found}: "
         "install Maven (Debian: apt-get install maven) and see that mvn is on PATH",
         lambda: "no mvn on PATH",
+    )
+
+
+def find_observer(name: str) -> Path:
+    """Return a program of the Prometheus family (`promtool`, say), installing it where that is possible."""
+    package = OBSERVER_PACKAGES[name]
+    return _find_or_install(
+        # Debian prefixes those whose names say too little.
+        lambda: _on_path(name) or _on_path(f"prometheus-{name}"),
+        package,
+        f"watching the stack takes {name}, found {{found}}: "
+        f"install it (Debian: apt-get install {package}) and see that it is on PATH",
+        lambda: f"no {name} on PATH",
     )
 
 
@@ -76,10 +99,28 @@ def _apt_install(package: str) -> str:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update"], ["install", "--yes", "--no-install-recommends", package]):
         command = ["apt-get", "-qq", *arguments]
-        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)  # noqa: S603
+        with _no_service_starts():
+            done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)  # noqa: S603
         if done.returncode:
             return f". apt-get could not: {done.stderr.strip()}"
     return ""
+
+
+@contextlib.contextmanager
+def _no_service_starts() -> Iterator[None]:
+    """Keep packages from starting services of the machine: the stack starts its own, on its own ports."""
+    try:
+        with SERVICE_POLICY.open("x") as policy:
+            policy.write("#!/bin/sh\nexit 101\n")
+    except FileExistsError:
+        # The machine has a policy, and it is not ours to change.
+        yield
+        return
+    try:
+        SERVICE_POLICY.chmod(0o755)
+        yield
+    finally:
+        SERVICE_POLICY.unlink()
 
 
 def _on_path(name: str) -> Path | None:

@@ -41,6 +41,10 @@ class NativeSettings(Settings):
     ingest_port: int = _port(8000)
     sink_port: int = _port(8001)
     stream_port: int = _port(8002)
+    prometheus_port: int = _port(9090)
+    pushgateway_port: int = _port(9091)
+    # Alertmanager's own 9093 is Kafka's controller here.
+    alertmanager_port: int = _port(9094)
     state_dir: Path = Field(default=REPOSITORY / ".local", validate_default=True)
     cache_dir: Path = Field(default_factory=_cache_dir, validate_default=True)
 
@@ -74,10 +78,6 @@ class NativeSettings(Settings):
                 sock.bind(("127.0.0.1", 0))
             numbers = [sock.getsockname()[1] for sock in held]
         return cls.model_validate({"state_dir": state_dir, **dict(zip(ports, numbers, strict=True))})
-
-    def variable(self, field: str) -> str:
-        """Return the environment variable that sets a field."""
-        return f"{self.model_config['env_prefix']}{field}".upper()
 
     @property
     def kafka_address(self) -> str:

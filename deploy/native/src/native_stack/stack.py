@@ -18,10 +18,11 @@ from native_stack.errors import NativeError
 from native_stack.invocation import Invocation
 from native_stack.jobs import JOBS
 from native_stack.logs import tail
+from native_stack.observers import OBSERVERS
 from native_stack.ports import require_free
 from native_stack.processes import end, signal_group, still_alive
 from native_stack.program import Context, Program
-from native_stack.programs import PROGRAMS, SERVICES, by_name, without_program_variables
+from native_stack.programs import ALL, PROGRAMS, SERVICES, by_name, without_program_variables
 from native_stack.readiness import ProgramStatus, status_of, wait_ready
 from native_stack.requirements import find_java
 from native_stack.settings import NativeSettings
@@ -49,14 +50,19 @@ class Stack:
         self._environment = environment or {}
         self._supervisor = Supervisor(settings)
 
-    def up(self, only: Sequence[str] = (), timeout_seconds: float | None = None) -> None:
+    def up(
+        self, only: Sequence[str] = (), timeout_seconds: float | None = None, *, observe: bool = False
+    ) -> None:
         """Start what does not run, all of it or `only` the named programs, and wait until it is ready.
+
+        With `observe` what watches the stack is started too.
 
         Raises NativeError when a port is taken, a build fails, a program does not stay up or time is up.
         Whatever interrupts it, Ctrl-C included, programs that this call started are stopped again; those that
         failed by themselves are left for inspection.
         """
         wanted = [by_name(name).name for name in only] or [program.name for program in PROGRAMS]
+        wanted += [program.name for program in OBSERVERS if observe and program.name not in wanted]
         programs = self._programs(wanted)
         chosen = [program for program in programs if program.name in wanted]
         with self._undone_on_interrupt() as started:
@@ -84,11 +90,11 @@ class Stack:
         """Return every program's state, in flow order; those that run are asked whether they are ready."""
         infos = self._supervisor.infos()
         context = Context(self.settings, self.credentials, frozenset(infos), self._environment)
-        with ThreadPoolExecutor(len(PROGRAMS)) as pool:
-            rows = pool.map(
-                lambda program: status_of(program, infos.get(program.name)), (p(context) for p in PROGRAMS)
-            )
-            return dict(zip((program.name for program in PROGRAMS), rows, strict=True))
+        # What watches the stack is news only where it was asked for.
+        shown = [program(context) for program in ALL if program in PROGRAMS or program.name in infos]
+        with ThreadPoolExecutor(len(shown)) as pool:
+            rows = pool.map(lambda program: status_of(program, infos.get(program.name)), shown)
+            return dict(zip((program.name for program in shown), rows, strict=True))
 
     def start(self, program: str) -> None:
         """Start one program and wait until it is ready."""
@@ -130,7 +136,7 @@ class Stack:
 
     def environment(self, program: str) -> dict[str, str]:
         """Return the variables a program or a job gets."""
-        return by_name(program, [*PROGRAMS, *JOBS])(self._context()).environment()
+        return by_name(program, [*ALL, *JOBS])(self._context()).environment()
 
     def job(self, name: str, *arguments: str) -> Invocation:
         """Return how to start a job on this stack; raise NativeError when the stack does not run."""
@@ -148,7 +154,7 @@ class Stack:
     def _programs(self, wanted: Sequence[str]) -> list[Program]:
         """Return the wanted programs and those the supervisor knows already, in flow order."""
         context = self._context(wanted)
-        return [program(context) for program in PROGRAMS if program.name in context.programs]
+        return [program(context) for program in ALL if program.name in context.programs]
 
     def _context(self, wanted: Sequence[str] = ()) -> Context:
         names = frozenset(wanted) | self._supervisor.infos().keys()
@@ -206,7 +212,7 @@ class Stack:
         if asked:
             # While the servers are there, so that they can hand over what they hold.
             self._stop([program.name for program in SERVICES])
-            self._stop([program.name for program in PROGRAMS])
+            self._stop([program.name for program in ALL])
             self._supervisor.shutdown()
         end(still_alive(processes, GONE_SECONDS if asked else 0))
 

@@ -22,6 +22,10 @@ class UnknownTopic(BrokerUnavailable):
     """Not now: the topic does not exist (yet); migrations create it."""
 
 
+class LoginRefused(BrokerUnavailable):
+    """Not now: no such user, or another password (yet); migrations set both."""
+
+
 class DeliveryUnknown(BrokerUnavailable):
     """A batch was handed over and no acknowledgement came: it may or may not be in the log."""
 

@@ -1,10 +1,12 @@
 """The one way we log in to Cassandra (extra `cassandra`)."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cassandra import ConsistencyLevel, DriverException
+from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException
+from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
 
@@ -21,12 +23,17 @@ RECONNECT_SECONDS = 2
 NOT_NOW = (NoHostAvailable, DriverException, OSError)
 
 
+class LoginRefused(DriverException):  # type: ignore[misc]
+    """No such role, another password, or none given where one is wanted."""
+
+
 @contextmanager
 def cassandra_session(
     settings: CassandraSettings, request_seconds: float = REQUEST_SECONDS
 ) -> "Iterator[Session]":
     """Connect, and close at the end; raises one of NOT_NOW. Statements name their keyspace.
 
+    A refused login is one of them, LoginRefused: somebody may be about to make the role.
     `request_seconds` is for one answer, and for the nodes to agree on a schema that a statement has changed.
     A session with a keyspace of its own makes Cassandra warn of each prepared statement.
     """
@@ -44,8 +51,32 @@ def cassandra_session(
         # The driver's own pauses grow to ten minutes: longer than a job waits.
         reconnection_policy=ConstantReconnectionPolicy(RECONNECT_SECONDS, max_attempts=None),
         protocol_version=5,
+        **_login(settings),
     )
     try:
-        yield cluster.connect()
+        yield _connected(cluster, settings)
     finally:
         cluster.shutdown()
+
+
+def _login(settings: CassandraSettings) -> dict[str, Any]:
+    login: dict[str, Any] = {}
+    if settings.cassandra_password is not None:
+        login["auth_provider"] = PlainTextAuthProvider(
+            settings.cassandra_username, settings.cassandra_password.get_secret_value()
+        )
+    if settings.cassandra_ca_file:
+        login["ssl_context"] = ssl.create_default_context(cafile=settings.cassandra_ca_file)
+    return login
+
+
+def _connected(cluster: Cluster, settings: CassandraSettings) -> "Session":
+    try:
+        return cluster.connect()
+    except NoHostAvailable as error:
+        for cause in dict(error.errors).values():
+            if isinstance(cause, AuthenticationFailed):
+                user = settings.cassandra_username
+                reason = f"user {user!r}, check the password" if user else "it wants a user and a password"
+                raise LoginRefused(f"Cassandra refused the login: {reason} ({cause})") from error
+        raise

@@ -7,14 +7,22 @@ from functools import partial
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from service_runtime.broker import (
     AssignmentListener,
     BrokerUnavailable,
     Record,
 )
-from service_runtime.kafka import REQUEST_TIMEOUT_MS, STOP_SECONDS, unavailable, unknown_topic
+from service_runtime.kafka import (
+    REQUEST_TIMEOUT_MS,
+    STOP_SECONDS,
+    client_options,
+    start,
+    unavailable,
+    unknown_topic,
+)
+from service_runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
@@ -41,12 +49,13 @@ class KafkaGroupConsumer:
     """A group member that returns nothing of a partition until its owner has sought a position there."""
 
     def __init__(
-        self, bootstrap_servers: str, *, topic: str, group: str, instance: str | None, max_fetch_bytes: int
+        self, kafka: KafkaSettings, *, group: str, instance: str | None, max_fetch_bytes: int
     ) -> None:
-        self._topic = topic
+        self._kafka = kafka
+        self._topic = kafka.kafka_topic
         self._build: Callable[[], AIOKafkaConsumer] = partial(
             AIOKafkaConsumer,
-            bootstrap_servers=bootstrap_servers,
+            **client_options(kafka),
             group_id=group,
             # A restarted member of the same name takes its partitions back without a rebalance.
             group_instance_id=instance,
@@ -56,7 +65,6 @@ class KafkaGroupConsumer:
             partition_assignment_strategy=(RoundRobinPartitionAssignor,),
             session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
             fetch_max_bytes=max_fetch_bytes,
             max_partition_fetch_bytes=max_fetch_bytes,
         )
@@ -72,15 +80,15 @@ class KafkaGroupConsumer:
     async def start(self, listener: AssignmentListener) -> None:
         """Join the group; raises BrokerUnavailable."""
         consumer = self._build()
+        await start(consumer, self._kafka)
         try:
-            await consumer.start()
             topics = await consumer.topics()
         except (KafkaError, OSError) as error:
             await consumer.stop()
-            raise unavailable(error) from error
+            raise unavailable(error, self._kafka) from error
         if self._topic not in topics:  # for which aiokafka would wait in silence
             await consumer.stop()
-            raise unknown_topic(self._topic)
+            raise unknown_topic(self._topic, self._kafka)
         self._consumer = consumer
         consumer.subscribe([self._topic], listener=_Rebalance(self, listener))
 
@@ -103,10 +111,8 @@ class KafkaGroupConsumer:
         """Return what has arrived within `max_wait` seconds; raises BrokerUnavailable."""
         try:
             polled = await self._running.getmany(timeout_ms=int(max_wait * 1000))
-        except TopicAuthorizationFailedError as error:
-            raise BrokerUnavailable(f"not allowed to read: {error}") from error
         except KafkaError as error:
-            raise unavailable(error) from error
+            raise unavailable(error, self._kafka) from error
         # Between an assignment and its listener's call aiokafka may fetch from the committed offset.
         return {partition: records for partition, records in polled.items() if partition in self._positioned}
 
@@ -138,7 +144,7 @@ class KafkaGroupConsumer:
             async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
                 await self._running.commit({partition: offset})
         except (KafkaError, TimeoutError) as error:
-            raise unavailable(error) from error
+            raise unavailable(error, self._kafka) from error
 
     async def committed(self, partition: TopicPartition) -> int | None:
         """Return the committed offset or None; raises BrokerUnavailable."""
@@ -146,7 +152,7 @@ class KafkaGroupConsumer:
             async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
                 offset: int | None = await self._running.committed(partition)
         except (KafkaError, TimeoutError) as error:
-            raise unavailable(error) from error
+            raise unavailable(error, self._kafka) from error
         return offset
 
     async def log_range(self, partition: TopicPartition) -> tuple[int, int]:
@@ -155,5 +161,5 @@ class KafkaGroupConsumer:
             first = await self._running.beginning_offsets([partition])
             last = await self._running.end_offsets([partition])
         except KafkaError as error:
-            raise unavailable(error) from error
+            raise unavailable(error, self._kafka) from error
         return int(first[partition]), int(last[partition])

@@ -15,7 +15,15 @@ from service_runtime.broker import (
     DeliveryUnknown,
     Headers,
 )
-from service_runtime.kafka import REQUEST_TIMEOUT_MS, STOP_SECONDS, unavailable, unknown_topic
+from service_runtime.kafka import (
+    NOT_ALLOWED,
+    STOP_SECONDS,
+    client_options,
+    start,
+    unavailable,
+    unknown_topic,
+)
+from service_runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
@@ -37,15 +45,15 @@ class KafkaBatch:
 class KafkaProducer:
     """An idempotent producer; `start` after a failure builds a new one, since aiokafka's never recovers."""
 
-    def __init__(self, bootstrap_servers: str, *, compression: str | None, max_batch_bytes: int) -> None:
+    def __init__(self, kafka: KafkaSettings, *, compression: str | None, max_batch_bytes: int) -> None:
+        self._kafka = kafka
         self._build: Callable[[], AIOKafkaProducer] = partial(
             AIOKafkaProducer,
-            bootstrap_servers=bootstrap_servers,
+            **client_options(kafka),
             acks="all",
             enable_idempotence=True,
             compression_type=compression,
             max_batch_size=max_batch_bytes,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         self._producer: AIOKafkaProducer | None = None
 
@@ -58,11 +66,7 @@ class KafkaProducer:
     async def start(self) -> None:
         """Connect; raises BrokerUnavailable."""
         producer = self._build()
-        try:
-            await producer.start()
-        except (KafkaError, OSError) as error:
-            await producer.stop()
-            raise unavailable(error) from error
+        await start(producer, self._kafka)
         self._producer = producer
 
     async def stop(self) -> None:
@@ -80,10 +84,10 @@ class KafkaProducer:
         try:
             cluster = await self._running.client.fetch_all_metadata()
         except (KafkaError, OSError) as error:
-            raise unavailable(error) from error
+            raise unavailable(error, self._kafka) from error
         partitions = cluster.partitions_for_topic(topic)
         if not partitions:
-            raise unknown_topic(topic)
+            raise unknown_topic(topic, self._kafka)
         return len(partitions)
 
     def new_batch(self) -> KafkaBatch:
@@ -97,17 +101,18 @@ class KafkaProducer:
         try:
             delivery = await self._running.send_batch(batch.builder, to.topic, partition=to.partition)
         except (KafkaError, OSError) as error:
-            raise unavailable(error) from error
-        return asyncio.ensure_future(_acknowledged(delivery))
+            raise unavailable(error, self._kafka) from error
+        return asyncio.ensure_future(self._acknowledged(delivery))
 
-
-async def _acknowledged(delivery: "asyncio.Future[object]") -> Ack:
-    try:
-        metadata = await delivery
-    except KafkaError as error:
-        raise DeliveryUnknown(f"{type(error).__name__}: {error}") from error
-    offset, timestamp = int(metadata.offset), int(metadata.timestamp)  # type: ignore[attr-defined]
-    if offset < 0:
-        # The broker saw the batch before (a retry) but no longer remembers where it put it.
-        raise DeliveryUnknown("the broker has the batch but not its position")
-    return Ack(offset, timestamp)
+    async def _acknowledged(self, delivery: "asyncio.Future[object]") -> Ack:
+        try:
+            metadata = await delivery
+        except NOT_ALLOWED as error:
+            raise unavailable(error, self._kafka) from error
+        except KafkaError as error:
+            raise DeliveryUnknown(f"{type(error).__name__}: {error}") from error
+        offset, timestamp = int(metadata.offset), int(metadata.timestamp)  # type: ignore[attr-defined]
+        if offset < 0:
+            # The broker saw the batch before (a retry) but no longer remembers where it put it.
+            raise DeliveryUnknown("the broker has the batch but not its position")
+        return Ack(offset, timestamp)

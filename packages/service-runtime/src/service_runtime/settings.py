@@ -8,10 +8,11 @@ how container secrets arrive.
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PostgresDsn, SecretStr, ValidationError
+from pydantic import Field, FilePath, PostgresDsn, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 EX_CONFIG = 78  # sysexits.h: a supervisor can tell a bad setting from a crash
@@ -71,12 +72,20 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            prefix = cls.model_config["env_prefix"]
-            lines = [
-                f"{prefix}{'_'.join(str(part) for part in item['loc'])}".upper() + f": {item['msg']}"
-                for item in error.errors(include_input=False)
-            ]
+            lines = [cls._complaint(item) for item in error.errors(include_input=False)]
             raise SettingsError("\n".join(lines)) from None
+
+    @classmethod
+    def _complaint(cls, item: ErrorDetails) -> str:
+        message = item["msg"].removeprefix("Value error, ")
+        # What concerns several variables names them itself.
+        where = "_".join(str(part) for part in item["loc"])
+        return f"{cls.variable(where)}: {message}" if where else message
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """Return the environment variable that sets a field."""
+        return f"{cls.model_config['env_prefix']}{field}".upper()
 
     @classmethod
     def load_or_exit(cls) -> Self:
@@ -89,10 +98,31 @@ class Settings(BaseSettings):
 
 
 class KafkaSettings(Settings):
-    """Where Kafka is and which topic carries the pins."""
+    """Where Kafka is, how to log in (SCRAM-SHA-512) and which topic carries the pins."""
 
     kafka_bootstrap_servers: str = "localhost:9092"
     kafka_topic: str = "pins"
+    kafka_security_protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"] = "PLAINTEXT"
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: FilePath | None = Field(
+        default=None, description="PEM of who signed the brokers' certificates; default: the system's trust"
+    )
+
+    @model_validator(mode="after")
+    def _logs_in_as_the_protocol_says(self) -> Self:
+        protocol, user, password = map(
+            self.variable, ("kafka_security_protocol", "kafka_username", "kafka_password")
+        )
+        if not self.kafka_security_protocol.startswith("SASL"):
+            if self.kafka_username or self.kafka_password:
+                raise ValueError(
+                    f"{user} or {password} is set, and with {protocol}={self.kafka_security_protocol} nobody "
+                    "logs in: set it to SASL_SSL or SASL_PLAINTEXT"
+                )
+        elif not (self.kafka_username and self.kafka_password):
+            raise ValueError(f"{protocol} is {self.kafka_security_protocol}: set {user} and {password} too")
+        return self
 
 
 class S3Settings(Settings):
@@ -106,11 +136,23 @@ class S3Settings(Settings):
 
 
 class CassandraSettings(Settings):
-    """Where the catalogue is."""
+    """Where the catalogue is, and how to log in."""
 
     cassandra_contact_points: str = Field(default="localhost", description="host names, comma-separated")
     cassandra_port: int = 9042
     cassandra_keyspace: str = "pinterest"
+    cassandra_username: str | None = None
+    cassandra_password: SecretStr | None = None
+    cassandra_ca_file: FilePath | None = Field(
+        default=None, description="PEM of who signed the nodes' certificates; when set, TLS is spoken"
+    )
+
+    @model_validator(mode="after")
+    def _logs_in_or_not(self) -> Self:
+        if bool(self.cassandra_username) != bool(self.cassandra_password):
+            user, password = map(self.variable, ("cassandra_username", "cassandra_password"))
+            raise ValueError(f"set {user} and {password} both, or neither")
+        return self
 
 
 class PostgresSettings(Settings):

@@ -20,7 +20,7 @@ def main() -> int:
 async def ingest_service(settings: IngestSettings) -> AsyncIterator[Service]:
     """Wire the service to the real broker."""
     producer = KafkaProducer(
-        settings.kafka_bootstrap_servers,
+        settings,
         compression=None if settings.compression == "none" else settings.compression,
         max_batch_bytes=settings.batch_max_bytes,
     )

@@ -25,15 +25,12 @@ def main() -> int:
 async def sink_service(settings: SinkSettings) -> AsyncIterator[Service]:
     """Wire the service to the real broker and bucket."""
     consumer = KafkaGroupConsumer(
-        settings.kafka_bootstrap_servers,
-        topic=settings.kafka_topic,
+        settings,
         group=settings.kafka_group,
         instance=settings.kafka_instance,
         max_fetch_bytes=settings.fetch_max_bytes,
     )
-    producer = KafkaProducer(
-        settings.kafka_bootstrap_servers, compression="zstd", max_batch_bytes=DEAD_LETTER_BATCH_BYTES
-    )
+    producer = KafkaProducer(settings, compression="zstd", max_batch_bytes=DEAD_LETTER_BATCH_BYTES)
     async with s3_bucket(settings) as bucket:
         try:
             yield create_sink(settings, consumer, producer, bucket, SystemClock(), process_registry())

@@ -51,6 +51,7 @@ class Sink:
         self._kafka = readiness.dependency("kafka")
         self._clock = clock
         self._metrics = metrics
+        self._may_poll = True
 
     async def run(self, stop: asyncio.Event) -> None:
         """Archive until `stop`, then store what is buffered and leave the group."""
@@ -105,8 +106,10 @@ class Sink:
             polled = await self._consumer.poll(POLL_SECONDS)
         except BrokerUnavailable as error:
             self._kafka.down(str(error))
+            self._may_poll = False
             await self._clock.sleep(RETRY_SECONDS)
             return
+        self._may_poll = True
         for partition, records in polled.items():
             if partition in self.chains:
                 await self.chains[partition].take(records)
@@ -134,7 +137,9 @@ class Sink:
                 except BrokerUnavailable as error:
                     self._kafka.down(str(error))
                 else:
-                    self._kafka.up()
+                    # Who answers a question may still refuse to be read.
+                    if self._may_poll:
+                        self._kafka.up()
                     self._measure(chain, end)
 
     def _measure(self, chain: Chain, log_end: int) -> None:

@@ -21,7 +21,7 @@ def create_stream(
     """Wire the service; nothing connects before the job runs."""
     readiness = Readiness(registry, clock)
     metrics = StreamMetrics(registry)
-    topic = Topic(settings.kafka_bootstrap_servers, settings.kafka_topic)
+    topic = Topic(settings)
     writer = Writer(postgres, readiness.dependency("postgres"), clock, metrics)
     job = Job(settings, topic, writer, readiness, clock, metrics)
     return Service(Starlette(routes=health_routes(readiness, registry)), job.run)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from service_runtime.kafka import REQUEST_TIMEOUT_MS, unavailable, unknown_topic
+from service_runtime.kafka import REQUEST_TIMEOUT_MS, client_options, start, unavailable, unknown_topic
+from service_runtime.settings import KafkaSettings
 
 from stream_etl.resume import LogRange
 
@@ -17,16 +18,16 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 class Topic:
     """Asks Kafka without a group: Spark keeps the position. Every question raises BrokerUnavailable."""
 
-    def __init__(self, bootstrap_servers: str, name: str) -> None:
-        self.name = name
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self.name = kafka.kafka_topic
+        self._kafka = kafka
         self._consumer: AIOKafkaConsumer | None = None
 
     async def ranges(self) -> Mapping[int, LogRange]:
         """What each partition holds."""
         async with self._asking() as consumer:
             if self.name not in await consumer.topics():
-                raise unknown_topic(self.name)
+                raise unknown_topic(self.name, self._kafka)
             # aiokafka learns a topic's partitions from a question about one of them.
             first = TopicPartition(self.name, 0)
             if not consumer.assignment():
@@ -58,21 +59,13 @@ class Topic:
                     self._consumer = await self._connected()
                 yield self._consumer
         except (KafkaError, OSError, TimeoutError) as error:
-            raise unavailable(error) from error
+            raise unavailable(error, self._kafka) from error
 
     async def _connected(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap_servers,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            **client_options(self._kafka), group_id=None, enable_auto_commit=False, auto_offset_reset="none"
         )
-        try:
-            await consumer.start()
-        except BaseException:
-            await consumer.stop()
-            raise
+        await start(consumer, self._kafka)
         return consumer
 
     async def close(self) -> None:

@@ -1,10 +1,8 @@
 """The S3 server: versitygw over a directory."""
 
-from pathlib import Path
-
 from native_stack import builds, probes
 from native_stack.credentials import S3_ROOT_KEY_ID
-from native_stack.program import Context, Program
+from native_stack.program import Program
 
 HEALTH_PATH = "/health"
 
@@ -21,7 +19,8 @@ class S3(Program):
         """Return the gateway over its two directories."""
         listen = ["--port", self.address, "--health", HEALTH_PATH, "--quiet"]
         directories = ["--iam-dir", str(self.data_dir / "iam"), "posix", str(self.data_dir / "root")]
-        return [str(binary(self.context)), *listen, *directories]
+        program = builds.VERSITYGW.entry(self.settings.cache_dir) / "versitygw"
+        return [str(program), *listen, *directories]
 
     def own_environment(self) -> dict[str, str]:
         """Return the root account."""
@@ -36,8 +35,3 @@ class S3(Program):
     def probe(self) -> None:
         """Ask for its health."""
         probes.http_health(self.port, HEALTH_PATH)
-
-
-def binary(context: Context) -> Path:
-    """Return the built gateway, which is also its own admin client."""
-    return builds.VERSITYGW.entry(context.settings.cache_dir) / "versitygw"

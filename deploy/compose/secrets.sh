@@ -1,0 +1,49 @@
+#!/bin/sh
+# Makes every credential of the compose stack, once: a file that is there stays as it is, and a deleted one is made anew
+# (then `docker compose up` again, which runs the migrations and so gives the accounts their new passwords).
+set -eu
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
+dir=${PINFLOW_SECRETS_DIR:-$root/deploy/compose/secrets}
+
+# Only its owner may enter the directory, so the files may be readable by whichever user a container runs as.
+umask 022
+mkdir -p "$dir"
+chmod 700 "$dir"
+made=0
+
+password() { # unless it is there
+    [ -s "$dir/$1" ] && return
+    od -An -v -N24 -tx1 /dev/urandom | tr -d ' \n' >"$dir/.$1.partial"
+    mv "$dir/.$1.partial" "$dir/$1"
+    made=$((made + 1))
+}
+value() { cat "$dir/$1"; }
+derived() { # from standard input, always: it holds what is in other files
+    cat >"$dir/.$1.partial"
+    mv "$dir/.$1.partial" "$dir/$1"
+}
+digest() { printf %s "$(value "$1")" | sha256sum | cut -d' ' -f1; }
+
+for name in kafka-admin kafka-ingest kafka-sink kafka-stream kafka-auditor \
+    cassandra-admin cassandra-batch cassandra-auditor \
+    postgres-admin postgres-stream postgres-exporter postgres-auditor redis-batch redis-exporter grafana-admin; do
+    password "$name-password"
+done
+for name in s3-root s3-sink s3-batch; do
+    password "$name-secret-key"
+done
+
+for name in admin:pinflow stream:stream_etl auditor:auditor; do
+    file=postgres-${name%%:*}
+    printf 'postgresql://%s:%s@postgres:5432/pinflow' "${name#*:}" "$(value "$file-password")" | derived "$file-dsn"
+done
+printf 'redis://batch-etl:%s@redis:6379/0' "$(value redis-batch-password)" | derived redis-batch-url
+printf '{"redis://exporter@redis:6379": "%s"}' "$(value redis-exporter-password)" | derived redis-exporter-passwords
+derived redis-users <<USERS
+user default off
+user batch-etl on #$(digest redis-batch-password) ~pinflow:staging:* resetchannels -@all +@read +@write +@connection +@transaction -@dangerous +info
+user exporter on #$(digest redis-exporter-password) resetchannels -@all +@connection +info +config|get +slowlog|get +slowlog|len +latency|latest +client|list +dbsize
+USERS
+
+[ -n "${PINFLOW_SECRETS_DIR:-}" ] || printf 'PINFLOW_SECRETS_DIR=%s\n' "$dir" >"$root/.env"
+echo "secrets: $made made, in $dir"

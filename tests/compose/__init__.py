@@ -1,0 +1,1 @@
+"""The compose stack under test."""

@@ -1,0 +1,109 @@
+"""One compose stack for all tests here: built, started, filled with the reference dataset, watched."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from images.catalogue import STAND_INS
+from images.docker import Docker
+from images.engine import EngineUnavailableError, running_engine
+from images.making import make, registry_reachable
+from images.plugins import docker_with_plugins
+from native_stack.display import display_for
+from native_stack.settings import REPOSITORY, NativeSettings
+from rich.console import Console
+
+from compose.stack import ComposeStack, MemoryPeak, memory_watched
+
+PROJECT = "pinflow-test"
+JOBS = ("batch-etl", "batch-etl-redis")
+# Done, or nothing to do.
+DONE = {0, 10}
+PORTS = ("https", "prometheus", "alertmanager", "grafana")
+
+
+# The first test pays for images, start and dataset.
+LONGEST_SECONDS = 1800
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests here the time that their fixtures take."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(LONGEST_SECONDS))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the reference dataset did: the demo's verdict, and the memory all containers took meanwhile."""
+
+    exit_code: int
+    report: str
+    peak: MemoryPeak
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
+    """An engine with compose and every image it needs."""
+    settings = NativeSettings.for_tests(tmp_path_factory.mktemp("images"))
+    console = Console()
+    display = display_for(console)
+    try:
+        with running_engine(settings.log_dir):
+            docker = docker_with_plugins(settings, display)
+            if not registry_reachable(docker):
+                make(docker, STAND_INS, settings, display, lambda text: console.print(text, markup=False))
+            yield docker
+    except EngineUnavailableError as error:
+        if os.environ.get("PINFLOW_REQUIRE_DOCKER"):
+            raise
+        pytest.skip(f"THE COMPOSE STACK IS NOT TESTED: {error}")
+
+
+@pytest.fixture(scope="session")
+def stack(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
+    """`make secrets && docker compose up --wait`, in a project of its own."""
+    secrets = tmp_path_factory.mktemp("secrets")
+    ports = {name: _free_port() for name in PORTS}
+    environment = {"PINFLOW_SECRETS_DIR": str(secrets)}
+    environment |= {f"PINFLOW_{name.upper()}_PORT": str(port) for name, port in ports.items()}
+    subprocess.run(
+        ["sh", str(REPOSITORY / "deploy/compose/secrets.sh")], env=os.environ | environment, check=True
+    )
+    stack = ComposeStack(Docker({**docker.environment, **environment}), PROJECT, secrets, ports)
+    stack.down()
+    try:
+        stack.compose("--profile", "*", "build", timeout=1800)
+        started = time.monotonic()
+        stack.compose("up", "--wait", "--no-build", timeout=600)
+        print(f"\nhealthy after {time.monotonic() - started:.0f} s")  # noqa: T201
+        idle = stack.memory()
+        print(f"idle memory: {sum(idle.values()):.0f} MiB")  # noqa: T201
+        yield stack
+    finally:
+        stack.down()
+
+
+@pytest.fixture(scope="session")
+def loaded(stack: ComposeStack) -> Loaded:
+    """The demo, as README tells it, while the memory of all containers is watched."""
+    # Made once, as an operator does, and from then on only started.
+    stack.compose("create", "--no-build", *JOBS)
+    with memory_watched(stack) as peak:
+        stack.compose("run", "--rm", "--no-TTY", "demo", "post")
+        for job in JOBS:
+            assert stack.started(job) in DONE, stack.compose("logs", job)
+        checked = stack.attempt("run", "--rm", "--no-TTY", "demo", "check")
+    print(f"\npeak memory, batch running: {peak.total:.0f} MiB, of which {peak.largest()}")  # noqa: T201
+    return Loaded(checked.returncode, checked.stdout + checked.stderr, peak)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,49 @@
+"""What watches: every target is scraped, every rule is judged, every panel of every dashboard has data."""
+
+import math
+import time
+from typing import Any
+
+from dashboards.queries import PanelQuery, panel_queries
+
+from compose.conftest import Loaded
+from compose.stack import ComposeStack
+
+SEEN_WITHIN_SECONDS = 90
+TRAFFIC = ["--rate", "20", "--duration", "5", "--quiet", "--url", "http://ingest-api:8000"]
+TARGETS = {
+    "ingest-api", "s3-sink", "stream-etl", "pushgateway", "kafka", "cassandra", "postgres", "redis",
+    "node", "edge", "prometheus", "alertmanager",
+}  # fmt: skip
+
+
+def test_every_target_is_up(stack: ComposeStack, loaded: Loaded) -> None:
+    up = {sample["metric"]["job"]: sample["value"][1] for sample in stack.prometheus("up")}
+    assert set(up.values()) == {"1"}, up
+    assert up.keys() >= TARGETS
+
+
+def test_every_panel_shows_something_while_pins_flow(stack: ComposeStack, loaded: Loaded) -> None:
+    waiting = list(panel_queries())
+    assert waiting
+    deadline = time.monotonic() + SEEN_WITHIN_SECONDS
+    while waiting and time.monotonic() < deadline:
+        stack.compose("run", "--rm", "--no-TTY", "emulator", "stream", *TRAFFIC)
+        waiting = [query for query in waiting if not shows_something(stack, query)]
+    assert not waiting, "\n".join(map(str, waiting))
+
+
+def test_no_alert_fires_on_a_healthy_stack(stack: ComposeStack, loaded: Loaded) -> None:
+    # The machine's own disk is not this test's subject.
+    firing = [a["metric"] for a in stack.prometheus('ALERTS{alertstate="firing",alertname!="DiskFills"}')]
+    assert not firing
+
+
+def shows_something(stack: ComposeStack, query: PanelQuery) -> bool:
+    """Whether a query has a sample that is a number: a quantile of nothing is none."""
+    return any(is_number(sample) for sample in stack.prometheus(query.expr))
+
+
+def is_number(sample: dict[str, Any]) -> bool:
+    """Whether a sample's value can be drawn."""
+    return not math.isnan(float(sample["value"][1]))

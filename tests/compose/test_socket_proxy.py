@@ -1,0 +1,62 @@
+"""The socket proxy: what a scheduler needs of the engine, for this project's containers, and nothing else."""
+
+import json
+
+import pytest
+
+from compose.conftest import Loaded
+from compose.stack import ComposeStack
+
+ASK = """
+import http.client, json, sys
+method, path, body = json.loads(sys.argv[1])
+connection = http.client.HTTPConnection("socket-proxy", 2375, timeout=10)
+connection.request(method, path, body=body)
+print(connection.getresponse().status)
+"""
+
+
+def status(stack: ComposeStack, method: str, path: str, body: str | None = None) -> int:
+    """Ask as a scheduler would: from a container on the network `scheduler`."""
+    image = stack.inspect("ingest-api")["Config"]["Image"]
+    run = ["run", "--rm", "--network", f"{stack.project}_scheduler", "--entrypoint", "python", image]
+    return int(stack.docker.run(*run, "-c", ASK, json.dumps([method, path, body])))
+
+
+def test_a_job_can_be_started_awaited_looked_at_and_read(stack: ComposeStack, loaded: Loaded) -> None:
+    job = f"/v1.41/containers/{stack.container('batch-etl')}"
+    assert status(stack, "POST", f"{job}/start") == 204
+    assert status(stack, "POST", f"{job}/wait") in {200, 304}
+    assert status(stack, "GET", f"{job}/json") == 200
+    assert status(stack, "GET", f"{job}/logs?stdout=1") == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/containers/create"),
+        ("POST", "/v1.41/containers/create?name=pinflow-evil"),
+        ("POST", "//containers/create"),
+        ("POST", "/containers/{}/exec"),
+        ("POST", "/containers/{}/start/../../create"),
+        ("POST", "/containers/{}/update"),
+        ("POST", "/containers/{}/kill"),
+        ("POST", "/containers/other-1/stop"),
+        ("DELETE", "/containers/{}"),
+        ("PUT", "/containers/{}/archive?path=/"),
+        ("GET", "/containers/{}/archive?path=/run/secrets"),
+        ("GET", "/containers/{}/export"),
+        ("GET", "/images/json"),
+        ("POST", "/images/create?fromImage=x"),
+        ("POST", "/volumes/create"),
+        ("GET", "/info"),
+    ],
+)
+def test_everything_else_is_refused(stack: ComposeStack, method: str, path: str) -> None:
+    assert status(stack, method, path.format(stack.container("redis"))) == 403
+
+
+def test_a_start_with_another_configuration_in_its_body_is_refused(stack: ComposeStack) -> None:
+    # Old versions of the engine's API take a host configuration here, privileges included.
+    body = json.dumps({"HostConfig": {"Privileged": True}})
+    assert status(stack, "POST", f"/v1.20/containers/{stack.container('batch-etl')}/start", body) == 413
