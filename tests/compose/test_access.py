@@ -5,6 +5,8 @@ import pytest
 from compose.conftest import Loaded
 from compose.stack import ComposeStack
 
+pytestmark = pytest.mark.must(31)
+
 KAFKA = """
 import asyncio, sys
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition

@@ -10,7 +10,7 @@ from compose.conftest import Loaded
 from compose.stack import ComposeStack
 
 SEEN_WITHIN_SECONDS = 90
-TRAFFIC = ["--rate", "20", "--duration", "5", "--quiet", "--url", "http://ingest-api:8000"]
+TRAFFIC = ["--rate", "20", "--duration", "5", "--url", "http://ingest-api:8000"]
 TARGETS = {
     "ingest-api", "s3-sink", "stream-etl", "pushgateway", "kafka", "cassandra", "postgres", "redis",
     "node", "edge", "prometheus", "alertmanager",

@@ -8,6 +8,8 @@ import pytest
 
 from compose.stack import ALWAYS, ComposeStack
 
+pytestmark = pytest.mark.must(30)
+
 # The socket is root's; this root has no capability.
 ROOT = {"socket-proxy"}
 # Beyond these nothing of the host is mounted.

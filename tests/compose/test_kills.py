@@ -2,8 +2,12 @@
 
 import time
 
+import pytest
+
 from compose.conftest import Loaded
 from compose.stack import ALWAYS, ComposeStack, kill
+
+pytestmark = pytest.mark.must(33)
 
 BACK_WITHIN_SECONDS = 150
 

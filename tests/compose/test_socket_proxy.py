@@ -7,6 +7,8 @@ import pytest
 from compose.conftest import Loaded
 from compose.stack import ComposeStack
 
+pytestmark = pytest.mark.must(32)
+
 ASK = """
 import http.client, json, sys
 method, path, body = json.loads(sys.argv[1])

@@ -25,6 +25,8 @@ from service_runtime.service import process_registry
 from stream_etl.metrics import StreamMetrics
 from stream_etl.stops import StreamStop
 
+pytestmark = pytest.mark.must(35)
+
 REPOSITORY = Path(__file__).parents[2]
 PROMETHEUS = OBSERVABILITY / "prometheus"
 PROMISES = {f"P{number}" for number in range(1, 8)}

@@ -1,0 +1,95 @@
+"""Compose ↔ settings, secrets and files: what the compose files say without an engine."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from batch_etl.settings import BatchSettings
+from ingest_api.settings import IngestSettings
+from migrations.settings import MigrateSettings
+from native_stack.settings import REPOSITORY
+from reconcile.demo.settings import DemoSettings
+from s3_sink.settings import SinkSettings
+from service_runtime.settings import Settings
+from stream_etl.settings import StreamSettings
+
+COMPOSE = REPOSITORY / "deploy/compose"
+SETTINGS: dict[str, type[Settings]] = {
+    settings.model_config["env_prefix"]: settings
+    for settings in (
+        IngestSettings,
+        SinkSettings,
+        StreamSettings,
+        BatchSettings,
+        MigrateSettings,
+        DemoSettings,
+    )
+}
+INCLUDED = [COMPOSE / name for name in yaml.safe_load((COMPOSE / "compose.yaml").read_text())["include"]]
+VARIABLE = re.compile(r"\$\{(\w+)(:[?-])?")
+
+
+def services() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in INCLUDED:
+        yield from yaml.safe_load(path.read_text())["services"].items()
+
+
+def defined(name: str) -> dict[str, str]:
+    lines = (COMPOSE / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_every_variable_that_a_service_is_told_is_one_of_its_settings() -> None:
+    told = {variable for _, service in services() for variable in service.get("environment", {})}
+    ours = {variable for variable in told if variable.startswith(tuple(SETTINGS))}
+    assert len(ours) > 40
+    for variable in ours:
+        prefix = f"{variable.split('_', 1)[0]}_"
+        field = variable.removeprefix(prefix).lower()
+        # X may be told as the file X_FILE names; run_file is a path by itself.
+        assert {field, field.removesuffix("_file")} & SETTINGS[prefix].model_fields.keys(), variable
+
+
+def test_no_variable_holds_a_secret() -> None:
+    for name, service in services():
+        for variable, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|SECRET|DSN|PASS|REDIS_URL", variable):
+                assert str(value).startswith("/run/secrets/"), f"{name}: {variable}"
+
+
+@pytest.mark.parametrize("path", INCLUDED, ids=lambda path: path.name)
+def test_every_variable_of_the_files_has_a_value_or_a_default(path: Path) -> None:
+    versions = defined(".env")
+    for variable, default in VARIABLE.findall(path.read_text()):
+        assert default or variable in versions, variable
+
+
+def test_every_version_is_pinned_and_used() -> None:
+    text = "".join(path.read_text() for path in INCLUDED)
+    for variable, image in defined(".env").items():
+        assert f"${{{variable}}}" in text, f"{variable} is not used"
+        if variable.endswith("_IMAGE"):
+            assert re.search(r":v?\d+\.\d+", image), image
+
+
+def test_the_clusters_sizes_are_sizes_of_the_default_too() -> None:
+    assert defined("cluster.env").keys() - {"COMPOSE_PROFILES"} <= defined(".env").keys()
+
+
+def test_every_file_that_is_mounted_or_built_from_exists() -> None:
+    for path in INCLUDED:
+        content = yaml.safe_load(path.read_text())
+        files = [config["file"] for config in content.get("configs", {}).values()]
+        for service in content["services"].values():
+            build = service.get("build", {})
+            if build:
+                files.append(str(Path(build["context"]) / build.get("dockerfile", "Dockerfile")))
+        for file in files:
+            assert (path.parent / file).is_file(), f"{path.name}: {file}"
+
+
+def test_every_container_is_hardened() -> None:
+    assert {name for name, service in services() if "extends" not in service} == set()
