@@ -57,7 +57,6 @@ test-docker: setup build ## the compose stack, in real containers
 	@$(PYTEST) tests/compose
 test-long: setup build ## the proofs in their full length
 	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests/contract tests/integration tests/e2e
-	@$(PYTEST) tests/credentials
 
 ## Work on it
 setup: ## install what the project needs into .venv
@@ -71,5 +70,5 @@ dashboards: setup ## write Grafana's dashboards anew
 update-golden: setup ## write the golden files anew, for review in the diff
 	@UPDATE_GOLDEN=1 $(PYTEST) packages/pin-schema/tests/test_golden_schema.py
 
-.PHONY: help demo up status logs etl cql sql down reset secrets compose-demo test check test-unit test-contract test-integration test-e2e test-docker \
-	test-long setup build format dashboards update-golden
+.PHONY: help demo up status logs etl cql sql down reset secrets compose-demo setup build format dashboards update-golden \
+	test check test-unit test-contract test-integration test-e2e test-docker test-long

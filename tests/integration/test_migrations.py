@@ -17,6 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from cassandra.cluster import Cluster
 from cassandra.protocol import InvalidRequest
+from fresh_database import fresh_database
 from migrations import bucket, cassandra, kafka_topics, postgres, versions
 from migrations.errors import RefusedError, StoreNotAtomicError
 from migrations.progress import Plan
@@ -234,20 +235,8 @@ async def test_a_changed_file_is_refused_and_changes_nothing(
     assert recorder.changes == []
 
 
-@asynccontextmanager
-async def fresh_database(settings: MigrateSettings) -> AsyncIterator[str]:
-    name = f"db_{uuid.uuid4().hex[:8]}"
-    connection = await asyncpg.connect(str(settings.postgres_dsn))
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        yield str(settings.postgres_dsn).rsplit("/", 1)[0] + f"/{name}"
-    finally:
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await connection.close()
-
-
 async def test_two_migrators_at_once_apply_each_file_once(settings: Build) -> None:
-    async with fresh_database(settings()) as dsn:
+    async with fresh_database(str(settings().postgres_dsn)) as dsn:
         recorders = [Recorder(), Recorder(), Recorder()]
         await asyncio.gather(*(postgres.migrate(settings(postgres_dsn=dsn), each) for each in recorders))
         connection = await asyncpg.connect(dsn)
@@ -273,7 +262,7 @@ async def test_a_file_that_fails_half_way_leaves_nothing(
 ) -> None:
     broken = Migration("0001_broken.sql", "CREATE TABLE a (x int); CREATE TABLE nonsense (;")
     monkeypatch.setattr(versions, "load", lambda _: [broken])
-    async with fresh_database(settings()) as dsn:
+    async with fresh_database(str(settings().postgres_dsn)) as dsn:
         with pytest.raises(asyncpg.PostgresSyntaxError):
             await postgres.migrate(settings(postgres_dsn=dsn), Plan(dry_run=False))
         connection = await asyncpg.connect(dsn)
@@ -289,7 +278,7 @@ async def test_a_wrong_password_is_refused_and_not_waited_for(settings: Build) -
 
 
 async def test_a_dry_run_says_everything_and_changes_nothing(settings: Build) -> None:
-    async with fresh_database(settings()) as dsn:
+    async with fresh_database(str(settings().postgres_dsn)) as dsn:
         dry = settings(postgres_dsn=dsn)
         for migrator in (kafka_topics, bucket, cassandra, postgres):
             first, second = Recorder(dry_run=True), Recorder(dry_run=True)

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from pin_schema.archive import ObjectKey
+from prometheus_client import CollectorRegistry
 from s3_sink.sink import ConsumerStalled
 from s3_sink.testing import LETTERS, P0, P1, World, a_pin
 
@@ -397,3 +398,29 @@ async def test_lag_is_shown_in_records_and_in_seconds(world: World) -> None:
         await world.pass_time(25)
         assert world.metric("pinflow_sink_lag_records", partition="0") == 0
         assert world.metric("pinflow_sink_lag_seconds", partition="0") == 0
+
+
+async def test_only_the_owner_of_a_partition_tells_of_it(world: World) -> None:
+    world.post(10, P0)
+    world.post(10, P1)
+    world.broker.commits["s3-sink", P0] = 7
+    world.broker.commits["s3-sink", P1] = 7
+    async with world.sink():
+        await world.pass_time(10)
+        first = world.registry
+        assert told(first) == {"lag_records": ["0", "1"], "partition_stopped": ["0", "1"]}
+        async with world.sink():
+            await world.pass_time(10)
+            both = [told(first), told(world.registry)]
+            for name in ("lag_records", "partition_stopped"):
+                assert sorted(each[name] for each in both) == [["0"], ["1"]]
+
+
+def told(registry: CollectorRegistry) -> dict[str, list[str]]:
+    """Return the partitions that a sink tells of, by metric."""
+    found: dict[str, list[str]] = {"lag_records": [], "partition_stopped": []}
+    for family in registry.collect():
+        for sample in family.samples:
+            if (name := sample.name.removeprefix("pinflow_sink_")) in found:
+                found[name].append(sample.labels["partition"])
+    return {name: sorted(partitions) for name, partitions in found.items()}

@@ -74,7 +74,9 @@ def _connected(cluster: Cluster, settings: CassandraSettings) -> "Session":
     try:
         return cluster.connect()
     except NoHostAvailable as error:
-        for cause in dict(error.errors).values():
+        # A list of addresses where the first connection was let in, and none of a pool was.
+        causes = error.errors.values() if isinstance(error.errors, dict) else ()
+        for cause in causes:
             if isinstance(cause, AuthenticationFailed):
                 user = settings.cassandra_username
                 reason = f"user {user!r}, check the password" if user else "it wants a user and a password"

@@ -54,3 +54,8 @@ class SinkMetrics:
             ["partition", "reason"],
             registry=registry,
         )
+
+    def forget(self, partition: int) -> None:
+        """Say nothing more of a partition that another member tells of now."""
+        for gauge in (self.lag_records, self.lag_seconds, self.stopped):
+            gauge.remove_by_labels({"partition": str(partition)})

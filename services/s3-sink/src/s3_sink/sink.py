@@ -85,6 +85,7 @@ class Sink:
         for partition in partitions & self.chains.keys():
             self.chains.pop(partition).worker.cancel()
             self._readiness.forget(_name(partition))
+            self._metrics.forget(partition.partition)
 
     async def _join(self) -> None:
         await until_answered(
@@ -140,7 +141,8 @@ class Sink:
                     # Who answers a question may still refuse to be read.
                     if self._may_poll:
                         self._kafka.up()
-                    self._measure(chain, end)
+                    if self.chains.get(chain.partition) is chain:
+                        self._measure(chain, end)
 
     def _measure(self, chain: Chain, log_end: int) -> None:
         label = str(chain.partition.partition)

@@ -21,6 +21,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
 from cassandra import InvalidRequest, Unauthorized
 from confluent_kafka.admin import AclBinding, AdminClient
+from fresh_database import fresh_database
 from migrations import cassandra_accounts, cli
 from migrations.cli import Step
 from migrations.errors import RefusedError
@@ -141,7 +142,16 @@ async def until_ready(program: Program) -> None:
 
 
 @pytest.fixture(scope="module")
-async def told(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MigrateSettings]:
+async def database(stack: Stack) -> AsyncIterator[str]:
+    """The DSN of a database whose tables no other test looks into."""
+    async with fresh_database(live_dsn(stack)) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+async def told(
+    stack: Stack, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[MigrateSettings]:
     """Secure servers of their own for Kafka and Cassandra, the stack's for the rest; all migrated."""
     settings = NativeSettings.for_tests(tmp_path_factory.mktemp("secure"))
     context = Context(settings, stack.credentials)
@@ -166,7 +176,7 @@ async def told(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         s3_secret_access_key=SecretStr(stack.credentials.s3_root_secret_file.read_text()),
         s3_sink_principal=f"sink-{unique}",
         s3_sink_secret=SecretStr("sink-secret&<>"),
-        postgres_dsn=PostgresDsn(live_dsn(stack)),
+        postgres_dsn=PostgresDsn(database),
         postgres_stream_password=SecretStr(AWKWARD),
         postgres_exporter_password=SecretStr(AWKWARD),
     )
