@@ -1,4 +1,4 @@
-"""What the engine says of the running containers: every security line of the compose file, in effect."""
+"""What the engine says of the containers: every security line of the compose file, in effect."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from compose.conftest import JOBS
 from compose.stack import ALWAYS, ComposeStack
 
 pytestmark = pytest.mark.must(30)
@@ -17,15 +18,25 @@ OF_THE_HOST = {
     "socket-proxy": {"/var/run/docker.sock"},
     "node-exporter": {"/"},
 }
-EVERY_SERVICE = sorted(ALWAYS)
+RUNNING = sorted(ALWAYS)
+# What ends by itself, or is there for a look.
+OTHERS = {"migrate": "on-failure", **dict.fromkeys((*JOBS, "demo"), "no"), "emulator": "unless-stopped"}
+ALL = [*RUNNING, *OTHERS]
+
+
+@pytest.fixture(scope="module")
+def made(stack: ComposeStack) -> ComposeStack:
+    """The stack, with a container also of what does not run now."""
+    stack.compose("create", "--no-build", *JOBS, "demo", "emulator")
+    return stack
 
 
 @pytest.fixture
-def container(stack: ComposeStack, service: str) -> dict[str, Any]:
-    return stack.inspect(service)
+def container(made: ComposeStack, service: str) -> dict[str, Any]:
+    return made.inspect(service)
 
 
-@pytest.mark.parametrize("service", EVERY_SERVICE)
+@pytest.mark.parametrize("service", ALL)
 def test_a_container_has_no_privileges_and_limits_on_all_it_takes(
     container: dict[str, Any], service: str
 ) -> None:
@@ -37,15 +48,15 @@ def test_a_container_has_no_privileges_and_limits_on_all_it_takes(
     assert host["ReadonlyRootfs"]
     assert 0 < host["Memory"] < 3 * 1024**3
     assert 0 < host["PidsLimit"] <= 1024
-    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["RestartPolicy"]["Name"] == OTHERS.get(service, "unless-stopped")
     assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
     assert host["NetworkMode"] != "host"
     assert host["PidMode"] == host["UTSMode"] == ""
 
 
-@pytest.mark.parametrize("service", EVERY_SERVICE)
+@pytest.mark.parametrize("service", RUNNING)
 def test_a_containers_processes_have_no_capability_and_are_not_root(
-    stack: ComposeStack, container: dict[str, Any], service: str
+    container: dict[str, Any], service: str
 ) -> None:
     pid = container["State"]["Pid"]
     status = dict(
@@ -56,7 +67,7 @@ def test_a_containers_processes_have_no_capability_and_are_not_root(
     assert (status["Uid"].split()[0] == "0") == (service in ROOT)
 
 
-@pytest.mark.parametrize("service", EVERY_SERVICE)
+@pytest.mark.parametrize("service", ALL)
 def test_no_secret_is_in_a_containers_description(
     stack: ComposeStack, container: dict[str, Any], service: str
 ) -> None:
@@ -65,7 +76,7 @@ def test_no_secret_is_in_a_containers_description(
         assert file.read_text() not in described, f"{file.name} is in the description of {service}"
 
 
-@pytest.mark.parametrize("service", EVERY_SERVICE)
+@pytest.mark.parametrize("service", ALL)
 def test_a_container_sees_of_the_host_only_what_it_must(
     stack: ComposeStack, container: dict[str, Any], service: str
 ) -> None:
@@ -80,7 +91,7 @@ def test_a_container_sees_of_the_host_only_what_it_must(
 def test_only_the_edge_is_published_beyond_loopback(stack: ComposeStack) -> None:
     published = {
         service: {binding["HostIp"] for bindings in ports.values() for binding in bindings or ()}
-        for service in EVERY_SERVICE
+        for service in RUNNING
         if (ports := stack.inspect(service)["NetworkSettings"]["Ports"])
     }
     beyond = {service for service, addresses in published.items() if addresses - {"127.0.0.1"}}
