@@ -57,6 +57,7 @@ test-docker: setup build ## the compose stack, in real containers
 	@$(PYTEST) tests/compose
 test-long: setup build ## the proofs in their full length
 	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests/contract tests/integration tests/e2e
+	@PINFLOW_LONG=1 $(PYTEST) tests/compose/test_cluster.py
 
 ## Work on it
 setup: ## install what the project needs into .venv

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,8 @@ JOBS = ("batch-etl", "batch-etl-redis")
 # Done, or nothing to do.
 DONE = {0, 10}
 PORTS = ("https", "prometheus", "alertmanager", "grafana")
-
-
+# A stack of its own, three times as large.
+collect_ignore = [] if os.environ.get("PINFLOW_LONG") else ["test_cluster.py"]
 # The first test pays for images, start and dataset.
 LONGEST_SECONDS = 1800
 
@@ -67,23 +68,29 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
 
 @pytest.fixture(scope="session")
 def stack(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
-    """`make secrets && docker compose up --wait`, in a project of its own."""
-    secrets = tmp_path_factory.mktemp("secrets")
+    """The default profile."""
+    with running(docker, PROJECT, tmp_path_factory.mktemp("secrets")) as stack:
+        idle = stack.memory()
+        print(f"idle memory: {sum(idle.values()):.0f} MiB")  # noqa: T201
+        yield stack
+
+
+@contextmanager
+def running(docker: Docker, project: str, secrets: Path, *options: str) -> Iterator[ComposeStack]:
+    """Do `make secrets && docker compose up --wait`, in a project of its own; it is removed at the end."""
     ports = {name: _free_port() for name in PORTS}
     environment = {"PINFLOW_SECRETS_DIR": str(secrets)}
     environment |= {f"PINFLOW_{name.upper()}_PORT": str(port) for name, port in ports.items()}
     subprocess.run(
         ["sh", str(REPOSITORY / "deploy/compose/secrets.sh")], env=os.environ | environment, check=True
     )
-    stack = ComposeStack(Docker({**docker.environment, **environment}), PROJECT, secrets, ports)
+    stack = ComposeStack(Docker({**docker.environment, **environment}), project, secrets, ports, options)
     stack.down()
     try:
         stack.compose("--profile", "*", "build", timeout=1800)
         started = time.monotonic()
         stack.compose("up", "--wait", "--no-build", timeout=600)
         print(f"\nhealthy after {time.monotonic() - started:.0f} s")  # noqa: T201
-        idle = stack.memory()
-        print(f"idle memory: {sum(idle.values()):.0f} MiB")  # noqa: T201
         yield stack
     finally:
         stack.down()

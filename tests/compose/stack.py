@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ class ComposeStack:
     project: str
     secrets: Path
     ports: Mapping[str, int]
+    options: Sequence[str] = ()
 
     def compose(self, *arguments: str, timeout: float = 300) -> str:
         """Run `docker compose …`; raises DockerError."""
@@ -44,7 +45,7 @@ class ComposeStack:
 
     @property
     def _project(self) -> list[str]:
-        return ["--project-directory", str(REPOSITORY), "--project-name", self.project]
+        return ["--project-directory", str(REPOSITORY), "--project-name", self.project, *self.options]
 
     def container(self, service: str) -> str:
         """Return the name of a service's only container."""
