@@ -11,6 +11,7 @@ import pytest
 from aiokafka import TopicPartition
 from httpx2 import ASGITransport, AsyncClient, Response
 from ingest_api.app import create_ingest
+from ingest_api.publisher import Publisher
 from ingest_api.settings import IngestSettings
 from prometheus_client import CollectorRegistry
 from service_runtime.clock import SystemClock
@@ -320,3 +321,13 @@ async def test_the_documentation_describes_the_contract(world: World) -> None:
     assert set(document["paths"]) == {"/pin/", "/pins"}
     assert document["components"]["schemas"]["RawPin"]["required"] == ["index", "unique_id"]
     assert (await world.http.get("/docs")).status_code == 200
+
+
+async def test_a_bug_is_answered_and_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Publisher, "publish", broken)
+    answer = await world.post("/pin", encoded(a_pin()))
+    assert (answer.status_code, answer.json()["status"]) == (500, 500)
+    assert world.metric("pinflow_ingest_request_seconds_count", route="/pin/", status="500") == 1

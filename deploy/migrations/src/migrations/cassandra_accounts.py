@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cassandra import RequestValidationException
 from pydantic import SecretStr
 from service_runtime.cassandra import LoginRefused, cassandra_session
 
@@ -28,12 +29,25 @@ async def take_over(settings: MigrateSettings, plan: Plan) -> None:
     """Make the superuser that the settings name, and take the built-in one's login and rights away."""
     if settings.cassandra_username in {None, BUILT_IN}:
         return
-    give_up = time.monotonic() + BUILT_IN_WITHIN_SECONDS
-    await patiently(settings, partial(_take_over, settings, plan, give_up))
+    await patiently(settings, partial(_take_over, settings, plan, BuiltIn()))
 
 
-def _take_over(settings: MigrateSettings, plan: Plan, give_up: float) -> None:
-    if not _logs_in(settings) and not _superuser_made(settings, plan, give_up):
+class BuiltIn:
+    """The role that a new cluster makes soon after it answers first."""
+
+    def __init__(self) -> None:
+        self._refused_at: float | None = None
+
+    def is_still_to_come(self) -> bool:
+        """Whether a refusal may be because the role is not made yet: asked at each."""
+        now = time.monotonic()
+        if self._refused_at is None:
+            self._refused_at = now
+        return now < self._refused_at + BUILT_IN_WITHIN_SECONDS
+
+
+def _take_over(settings: MigrateSettings, plan: Plan, built_in_role: BuiltIn) -> None:
+    if not _logs_in(settings) and not _superuser_made(settings, plan, built_in_role):
         return
     with administration(settings) as session:
         built_in = session.execute(ROLE, (BUILT_IN,)).one()
@@ -43,7 +57,7 @@ def _take_over(settings: MigrateSettings, plan: Plan, give_up: float) -> None:
             _alter(session, BUILT_IN, nobody_knows, "LOGIN = false AND SUPERUSER = false")
 
 
-def _superuser_made(settings: MigrateSettings, plan: Plan, give_up: float) -> bool:
+def _superuser_made(settings: MigrateSettings, plan: Plan, built_in_role: BuiltIn) -> bool:
     """Whether the superuser is there now; raises LoginRefused while the built-in one may still come."""
     name, password = settings.cassandra_username, settings.cassandra_password
     assert name and password  # noqa: PT018, S101 (the settings hold both or neither)
@@ -54,8 +68,10 @@ def _superuser_made(settings: MigrateSettings, plan: Plan, give_up: float) -> bo
                 session.execute(f"CREATE ROLE IF NOT EXISTS {_name(name)}")
                 _alter(session, name, password, "LOGIN = true AND SUPERUSER = true")
             return is_wanted
+    except RequestValidationException as error:
+        raise RefusedError(f"Cassandra refused to make the superuser {name!r}: {error}") from error
     except LoginRefused as error:
-        if time.monotonic() < give_up:
+        if built_in_role.is_still_to_come():
             raise
         raise RefusedError(
             f"Cassandra refuses the login of {name!r}, and that of the built-in role: set "

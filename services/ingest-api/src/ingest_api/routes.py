@@ -48,14 +48,20 @@ class PinRoutes:
 
         async def timed(request: Request) -> Response:
             started = time.perf_counter()
+            # What a bug of ours is answered with, elsewhere.
+            status = 500
             try:
                 response = await handler(request)
+                status = response.status_code
             except Problem as problem:
                 response = problem.response()
+                status = response.status_code
             except ClientDisconnect:
-                response = Response(status_code=_CLIENT_CLOSED_REQUEST)
-            seconds = time.perf_counter() - started
-            self._metrics.request_seconds.labels(route, response.status_code).observe(seconds)
+                status = _CLIENT_CLOSED_REQUEST
+                response = Response(status_code=status)
+            finally:
+                seconds = time.perf_counter() - started
+                self._metrics.request_seconds.labels(route, status).observe(seconds)
             return response
 
         return timed

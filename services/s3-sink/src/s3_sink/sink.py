@@ -52,6 +52,8 @@ class Sink:
         self._clock = clock
         self._metrics = metrics
         self._may_poll = True
+        if not self.chains:
+            self._kafka.up()  # no chain's lag is measured, which would say so
 
     async def run(self, stop: asyncio.Event) -> None:
         """Archive until `stop`, then store what is buffered and leave the group."""
@@ -111,6 +113,8 @@ class Sink:
             await self._clock.sleep(RETRY_SECONDS)
             return
         self._may_poll = True
+        if not self.chains:
+            self._kafka.up()  # no chain's lag is measured, which would say so
         for partition, records in polled.items():
             if partition in self.chains:
                 await self.chains[partition].take(records)
