@@ -1,7 +1,8 @@
 """How long the built-in role of a new cluster is waited for."""
 
+import time
+
 import pytest
-from migrations import cassandra_accounts
 from migrations.cassandra_accounts import BUILT_IN_WITHIN_SECONDS, BuiltIn
 
 
@@ -9,7 +10,7 @@ def test_the_wait_for_the_built_in_role_starts_when_cassandra_first_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(cassandra_accounts.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     role = BuiltIn()
     # The server takes its time to come up; nobody was refused yet.
     now += 10 * BUILT_IN_WITHIN_SECONDS
