@@ -6,6 +6,9 @@ from migrations.settings import MigrateSettings
 from pydantic import SecretStr
 
 SECRET = SecretStr("s3cret")
+NOBODY = MigrateSettings(
+    kafka_security_protocol="SASL_PLAINTEXT", kafka_username="admin", kafka_password=SECRET
+)
 
 
 def rights(settings: MigrateSettings) -> dict[str, set[str]]:
@@ -25,22 +28,22 @@ def rights(settings: MigrateSettings) -> dict[str, set[str]]:
 
 
 def test_every_service_has_exactly_what_it_needs() -> None:
-    told = MigrateSettings(
-        kafka_ingest_password=SECRET, kafka_sink_password=SECRET, kafka_stream_password=SECRET
-    )
+    services = ("ingest", "sink", "stream", "auditor")
+    told = NOBODY.model_copy(update={f"kafka_{service}_password": SECRET for service in services})
     assert rights(told) == {
         "ingest-api": {"WRITE TOPIC pins"},
         "s3-sink": {"READ TOPIC pins", "WRITE TOPIC pins.dead-letter", "READ GROUP s3-sink*"},
         "stream-etl": {"READ TOPIC pins", "READ GROUP spark-kafka-source*"},
+        "auditor": {"READ TOPIC pins", "READ TOPIC pins.dead-letter"},
     }
 
 
 def test_rights_follow_the_name_of_the_topic() -> None:
-    told = MigrateSettings(kafka_topic="other", kafka_sink_password=SECRET)
+    told = NOBODY.model_copy(update={"kafka_topic": "other", "kafka_sink_password": SECRET})
     assert rights(told) == {
         "s3-sink": {"READ TOPIC other", "WRITE TOPIC other.dead-letter", "READ GROUP s3-sink*"}
     }
 
 
 def test_without_passwords_nobody_is_made() -> None:
-    assert wanted_accounts(MigrateSettings()) == []
+    assert wanted_accounts(NOBODY) == []

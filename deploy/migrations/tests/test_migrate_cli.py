@@ -71,6 +71,14 @@ def test_a_secret_without_the_name_of_its_account_is_refused(
     assert "MIGRATE_S3_SINK_PRINCIPAL" in capsys.readouterr().out
 
 
+def test_an_account_that_nobody_logs_in_to_make_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIGRATE_KAFKA_SINK_PASSWORD", "c")
+    assert run_main(monkeypatch, "kafka") == MissingSettingError.exit_code
+    assert "MIGRATE_KAFKA_SINK_PASSWORD: accounts are made by one who logs in" in capsys.readouterr().err
+
+
 def test_postgres_without_a_dsn_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,8 @@ from service_runtime.settings import CassandraSettings
 LOGIN = CassandraSettings(cassandra_username="me", cassandra_password=SecretStr("s3cret"))
 REFUSED = {"127.0.0.1:9042": AuthenticationFailed("Bad credentials")}
 
+NO_REPLICAS = "Unable to perform authentication: Cannot achieve consistency level QUORUM"
+
 
 def connecting_raises(monkeypatch: pytest.MonkeyPatch, errors: object) -> None:
     def connect(_: Cluster, *__: Any) -> None:
@@ -39,7 +41,14 @@ def test_no_login_where_one_is_wanted_is_said(monkeypatch: pytest.MonkeyPatch) -
         pass
 
 
-@pytest.mark.parametrize("errors", [{"127.0.0.1:9042": OSError("timed out")}, ["127.0.0.1:9042"]])
+@pytest.mark.parametrize(
+    "errors",
+    [
+        {"127.0.0.1:9042": OSError("timed out")},
+        {"127.0.0.1:9042": AuthenticationFailed(f'[Bad credentials] message="{NO_REPLICAS}"')},
+        ["127.0.0.1:9042"],
+    ],
+)
 def test_a_server_that_is_away_is_no_refusal(monkeypatch: pytest.MonkeyPatch, errors: object) -> None:
     connecting_raises(monkeypatch, errors)
     with pytest.raises(NoHostAvailable), cassandra_session(LOGIN):

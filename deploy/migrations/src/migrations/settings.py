@@ -1,6 +1,8 @@
 """What the migrations are told: where each server is, how big its topics are to be, who may log in."""
 
-from pydantic import Field, PostgresDsn, SecretStr
+from typing import Self
+
+from pydantic import Field, PostgresDsn, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 from service_runtime.settings import CassandraSettings, KafkaSettings, S3Settings
 
@@ -40,3 +42,17 @@ class MigrateSettings(KafkaSettings, S3Settings, CassandraSettings):
     postgres_stream_password: SecretStr | None = None
     postgres_exporter_password: SecretStr | None = None
     postgres_auditor_password: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _makes_accounts_where_somebody_logs_in(self) -> Self:
+        accounts = ("ingest", "sink", "stream", "auditor")
+        told = [
+            name for account in accounts if getattr(self, name := f"kafka_{account}_password") is not None
+        ]
+        if told and self.kafka_password is None:
+            raise ValueError(
+                f"{', '.join(map(self.variable, told))}: accounts are made by one who logs in, set "
+                f"{self.variable('kafka_security_protocol')}, {self.variable('kafka_username')} and "
+                f"{self.variable('kafka_password')} too"
+            )
+        return self

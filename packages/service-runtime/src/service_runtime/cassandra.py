@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5
 REQUEST_SECONDS = 10
 RECONNECT_SECONDS = 2
+NO_QUORUM = "Cannot achieve consistency level"
 # Nobody answers, too few replicas do, none in time, or the tables are not there yet: all pass, and every
 # write of ours may be repeated.
 NOT_NOW = (NoHostAvailable, DriverException, OSError)
@@ -77,7 +78,8 @@ def _connected(cluster: Cluster, settings: CassandraSettings) -> "Session":
         # A list of addresses where the first connection was let in, and none of a pool was.
         causes = error.errors.values() if isinstance(error.errors, dict) else ()
         for cause in causes:
-            if isinstance(cause, AuthenticationFailed):
+            # A node that cannot ask enough replicas for the role says the same in other words.
+            if isinstance(cause, AuthenticationFailed) and NO_QUORUM not in str(cause):
                 user = settings.cassandra_username
                 reason = f"user {user!r}, check the password" if user else "it wants a user and a password"
                 raise LoginRefused(f"Cassandra refused the login: {reason} ({cause})") from error

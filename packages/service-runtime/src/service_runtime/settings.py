@@ -140,7 +140,8 @@ class CassandraSettings(Settings):
 
     cassandra_contact_points: str = Field(default="localhost", description="host names, comma-separated")
     cassandra_port: int = 9042
-    cassandra_keyspace: str = "pinterest"
+    # Of other names CQL, the driver and the table of rights each make something else.
+    cassandra_keyspace: str = Field(default="pinterest", pattern="^[a-z][a-z0-9_]*$")
     cassandra_username: str | None = None
     cassandra_password: SecretStr | None = None
     cassandra_ca_file: FilePath | None = Field(
