@@ -30,6 +30,8 @@ PORTS = ("https", "prometheus", "alertmanager", "grafana")
 collect_ignore = [] if os.environ.get("PINFLOW_LONG") else ["test_cluster.py"]
 # The first test pays for images, start and dataset.
 LONGEST_SECONDS = 1800
+# What a run tells in its last lines, red or green.
+FIGURES: list[str] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +39,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(LONGEST_SECONDS))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured; a passed test's own output is not shown."""
+    for figure in FIGURES:
+        terminalreporter.write_line(figure)
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,6 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
 def stack(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
     """The default profile."""
     with running(docker, PROJECT, tmp_path_factory.mktemp("secrets")) as stack:
-        idle = stack.memory()
-        print(f"idle memory: {sum(idle.values()):.0f} MiB")  # noqa: T201
         yield stack
 
 
@@ -90,7 +96,8 @@ def running(docker: Docker, project: str, secrets: Path, *options: str) -> Itera
         stack.compose("--profile", "*", "build", timeout=1800)
         started = time.monotonic()
         stack.compose("up", "--wait", "--no-build", timeout=600)
-        print(f"\nhealthy after {time.monotonic() - started:.0f} s")  # noqa: T201
+        FIGURES.append(f"{project}: healthy after {time.monotonic() - started:.0f} s")
+        FIGURES.append(f"{project}: idle memory {sum(stack.memory().values()):.0f} MiB")
         yield stack
     finally:
         stack.down()
@@ -106,7 +113,9 @@ def loaded(stack: ComposeStack) -> Loaded:
         for job in JOBS:
             assert stack.started(job) in DONE, stack.compose("logs", job)
         checked = stack.attempt("run", "--rm", "--no-TTY", "demo", "check")
-    print(f"\npeak memory, batch running: {peak.total:.0f} MiB, of which {peak.largest()}")  # noqa: T201
+    FIGURES.append(
+        f"{PROJECT}: peak memory with batch running {peak.total:.0f} MiB, of which {peak.largest()}"
+    )
     return Loaded(checked.returncode, checked.stdout + checked.stderr, peak)
 
 

@@ -16,7 +16,6 @@ def cluster(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     # A file that is told replaces the one beside compose.yaml; the tests have no .env there.
     options = ["--env-file", "deploy/compose/cluster.env"]
     with running(docker, "pinflow-cluster", tmp_path_factory.mktemp("secrets"), *options) as stack:
-        print(f"idle memory: {sum(stack.memory().values()):.0f} MiB")  # noqa: T201
         yield stack
 
 
