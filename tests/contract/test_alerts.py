@@ -200,10 +200,29 @@ def test_panels_do_not_lie_upon_each_other() -> None:
 
 
 def test_both_stacks_name_the_jobs_that_the_rules_ask_for() -> None:
-    compose = yaml.safe_load((OBSERVABILITY / "targets" / "compose" / "pinflow.yaml").read_text())
-    jobs = {entry["labels"]["job"] for entry in compose}
+    scaled = {name: scraped(name) for name in ("single", "cluster")}
+    assert set(scaled["single"]) == set(scaled["cluster"])
+    jobs = {*scraped("compose"), *scaled["single"]}
     wanted = {
         job for rule in alerts().values() for job in re.findall(r'absent\(up\{job="([^"]+)"', rule["expr"])
     }
     assert wanted == {service.name for service in SCRAPED_SERVICES}
     assert wanted | {observer.name for observer in OBSERVERS} <= jobs
+
+
+def test_every_server_of_the_cluster_is_scraped() -> None:
+    compose = [
+        yaml.safe_load((REPOSITORY / f"deploy/compose/{name}.yaml").read_text())
+        for name in ("kafka", "stores")
+    ]
+    services = {name for file in compose for name in file["services"]}
+    for job, targets in scraped("cluster").items():
+        assert {target.partition(":")[0] for target in targets} == {
+            name for name in services if name == job or (name.startswith(f"{job}-") and name[-1].isdigit())
+        }
+
+
+def scraped(name: str) -> dict[str, list[str]]:
+    """Return the targets of a file of compose by job."""
+    entries = yaml.safe_load((OBSERVABILITY / "targets" / f"{name}.yaml").read_text())
+    return {entry["labels"]["job"]: entry["targets"] for entry in entries}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pytest
@@ -79,7 +80,9 @@ def test_the_clusters_sizes_are_sizes_of_the_default_too() -> None:
     assert defined("cluster.env").keys() - {"COMPOSE_PROFILES"} <= defined(".env").keys()
 
 
-def test_every_file_that_is_mounted_or_built_from_exists() -> None:
+@pytest.mark.parametrize("sizes", [".env", "cluster.env"])
+def test_every_file_that_is_mounted_or_built_from_exists(sizes: str) -> None:
+    told = defined(".env") | defined(sizes)
     for path in INCLUDED:
         content = yaml.safe_load(path.read_text())
         files = [config["file"] for config in content.get("configs", {}).values()]
@@ -88,7 +91,7 @@ def test_every_file_that_is_mounted_or_built_from_exists() -> None:
             if build:
                 files.append(str(Path(build["context"]) / build.get("dockerfile", "Dockerfile")))
         for file in files:
-            assert (path.parent / file).is_file(), f"{path.name}: {file}"
+            assert (path.parent / Template(file).substitute(told)).is_file(), f"{path.name}: {file}"
 
 
 def test_every_container_is_hardened() -> None:
