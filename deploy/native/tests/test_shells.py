@@ -37,6 +37,11 @@ def test_a_statement_is_one_argument_and_without_it_the_shell_is_interactive(
     assert option not in shell(stack, None).command
 
 
+def test_a_tool_that_kafka_has_not_is_refused_with_those_it_has(stack: Stack) -> None:
+    with pytest.raises(NativeError, match="are topics, consumer-groups, console-consumer, not 'topic'"):
+        shells.kafka(stack, "topic", [])
+
+
 @pytest.mark.usefixtures("running")
 def test_the_password_is_in_no_argument(stack: Stack) -> None:
     shell = shells.sql(stack, None)

@@ -20,6 +20,7 @@ from native_stack.errors import NativeError
 from native_stack.hints import where_next
 from native_stack.jobs import JOBS
 from native_stack.programs import ALL, PROGRAMS, by_name, variable_prefix
+from native_stack.servers.kafka import TOOLS
 from native_stack.settings import NativeSettings
 from native_stack.stack import Stack
 
@@ -161,6 +162,15 @@ def cql(statement: StatementArgument = None) -> None:
 def sql(statement: StatementArgument = None) -> None:
     """Open psql on the live windows in PostgreSQL, or run one statement there."""
     shells.sql(_stack(), statement).become()
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def kafka(
+    tool: Annotated[str, typer.Argument(help=f"One of: {', '.join(TOOLS)}.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="What the tool is told.")] = None,
+) -> None:
+    """Run one of Kafka's own tools on the broker: native kafka topics --describe --topic pins."""
+    shells.kafka(_stack(), tool, arguments or ()).become()
 
 
 @app.command()

@@ -1,13 +1,18 @@
-"""Shells on the tables: cqlsh and psql, told where the stack's servers are."""
+"""Tools of the servers: cqlsh, psql and Kafka's own, told where the stack's servers are."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from migrations.postgres import SCHEMA
 
+from native_stack import builds
 from native_stack.clients import catalogue_settings
+from native_stack.errors import NativeError
 from native_stack.invocation import Invocation
+from native_stack.requirements import find_java
 from native_stack.servers import postgres
+from native_stack.servers.kafka import TOOLS
 from native_stack.services import console_script
 from native_stack.stack import Stack
 
@@ -37,6 +42,17 @@ def sql(stack: Stack, statement: str | None) -> Invocation:
         "PSQL_HISTORY": str(_home(stack) / "psql_history"),
     }
     return Invocation(command, os.environ | told)
+
+
+def kafka(stack: Stack, tool: str, arguments: Sequence[str]) -> Invocation:
+    """Return one of Kafka's own tools on the stack's broker; raises NativeError for a name it has not."""
+    if tool not in TOOLS:
+        raise NativeError(f"Kafka's tools here are {', '.join(TOOLS)}, not {tool!r}.")
+    stack.pid_of("kafka")
+    jars = str(builds.KAFKA.entry(stack.settings.cache_dir) / "*")
+    address = f"127.0.0.1:{stack.settings.kafka_port}"
+    command = [str(find_java()), "-cp", jars, TOOLS[tool], "--bootstrap-server", address, *arguments]
+    return Invocation(command, os.environ)
 
 
 def _home(stack: Stack) -> Path:

@@ -9,6 +9,13 @@ from native_stack.errors import NativeError
 from native_stack.program import Program
 from native_stack.requirements import find_java
 
+# By the name of the script in Kafka's own distribution, without its `kafka-`.
+TOOLS = {
+    "topics": "org.apache.kafka.tools.TopicCommand",
+    "consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+}
+
 
 class Kafka(Program):
     """Kafka in KRaft mode, from the jars of Maven."""
