@@ -171,7 +171,11 @@ async def test_services_may_start_in_any_order(world: World) -> None:
     world.store.away = world.broker.away = True
     async with world.sink(flush_max_seconds=1):
         await world.pass_time(5)
-        assert world.ready() == {"kafka": "the broker is away", "s3": "the object store is away"}
+        assert world.ready() == {
+            "kafka": "the broker is away",
+            "s3": "the object store is away",
+            "dead-letters": "up",
+        }
         world.broker.away = False
         world.post(5)
         await world.pass_time(5)
@@ -261,6 +265,20 @@ async def test_dead_letters_are_safe_before_the_object_stands(world: World) -> N
         await world.pass_time(5)
         assert world.offsets() == [0]
     assert len(world.broker.log(LETTERS)) == 1
+
+
+async def test_a_dead_letter_topic_that_is_not_there_is_waited_for_by_name(world: World) -> None:
+    async with world.sink(flush_max_seconds=1, kafka_dead_letter_topic="pins.missing") as running:
+        await world.pass_time(1)
+        assert set(world.ready().values()) == {"up"}
+        world.broker.append(P0, b"garbage")
+        # Long enough for Kafka to have answered other questions since.
+        await world.pass_time(30)
+        assert world.ready()["dead-letters"].startswith("pins.missing: the topic does not exist")
+        assert world.ready()["kafka"] == "up"
+        assert world.offsets() == []
+        await running.crash()
+    assert world.ready()["dead-letters"] == "up"
 
 
 async def test_a_commit_beyond_the_archive_stops_that_partition_only(world: World) -> None:

@@ -30,9 +30,9 @@ def create_sink(
     readiness = Readiness(registry, clock)
     metrics = SinkMetrics(registry)
     archive = Archive(store, readiness.dependency("s3"), clock)
-    dead_letters = DeadLetters(
-        producer, settings.kafka_dead_letter_topic, readiness.dependency("kafka"), metrics, clock
-    )
+    # Apart from `kafka`, which answers all the while that this one topic refuses to be written.
+    dead_letter_topic = readiness.dependency("dead-letters")
+    dead_letters = DeadLetters(producer, settings.kafka_dead_letter_topic, dead_letter_topic, metrics, clock)
 
     neighbours = Neighbours(consumer, archive, dead_letters)
 

@@ -18,15 +18,17 @@ class DeadLetters:
     """Writes dead letters until they are acknowledged; connects when the first one comes."""
 
     def __init__(
-        self, producer: BatchProducer, topic: str, kafka: Dependency, metrics: SinkMetrics, clock: Clock
+        self, producer: BatchProducer, topic: str, state: Dependency, metrics: SinkMetrics, clock: Clock
     ) -> None:
         self._producer = producer
         self._topic = topic
-        self._kafka = kafka
+        self._state = state
         self._metrics = metrics
         self._clock = clock
         self._partitions = 0
         self._one_at_a_time = asyncio.Lock()
+        # Nobody waits for the topic before there is a letter.
+        self._state.up()
 
     async def publish(self, source: TopicPartition, letters: Sequence[DeadLetter]) -> None:
         """Return when all in-sync replicas hold the letters; after a retry some may be there twice.
@@ -35,16 +37,20 @@ class DeadLetters:
         """
         sent = 0
         async with self._one_at_a_time:
-            while sent < len(letters):
-                sent += await until_answered(
-                    partial(self._publish_batch, source, letters[sent:]),
-                    BrokerUnavailable,
-                    self._clock,
-                    self._note_waiting,
-                )
+            try:
+                while sent < len(letters):
+                    sent += await until_answered(
+                        partial(self._publish_batch, source, letters[sent:]),
+                        BrokerUnavailable,
+                        self._clock,
+                        self._note_waiting,
+                    )
+            finally:
+                # A chain that is revoked while it waits waits no more.
+                self._state.up()
 
     def _note_waiting(self, why: str) -> None:
-        self._kafka.down(f"{self._topic}: {why}")
+        self._state.down(f"{self._topic}: {why}")
         self._partitions = 0
 
     async def _publish_batch(self, source: TopicPartition, letters: Sequence[DeadLetter]) -> int:
