@@ -19,12 +19,14 @@ from typing import Any
 
 import aiohttp
 import asyncpg
+import psutil
 import pyarrow as pa
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from native_stack import builds
 from native_stack.clients import live_dsn
+from native_stack.processes import still_alive
 from native_stack.stack import Stack
 from pin_schema import reference
 from pin_schema.clean import CleanPin
@@ -125,8 +127,8 @@ class Voyage:
         return (self.stack.settings.secret_dir / "postgres-dsn").read_text()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Process]:
-        """Start the program; end it unless the block has."""
+    async def running(self, **more: str) -> AsyncIterator[Process]:
+        """Start the program, told more settings; end it unless the block has."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -139,7 +141,7 @@ class Voyage:
             "CHECKPOINT_DIR": str(self.checkpoint),
             "TRIGGER_SECONDS": "0.2",
             "HTTP_PORT": str(port),
-        }
+        } | more
         environment = os.environ | {f"STREAM_{name}": value for name, value in settings.items()}
         program = Path(sys.executable).parent / "stream-etl"
         with self.log.open("ab") as log:
@@ -441,6 +443,20 @@ async def test_a_batch_that_spark_runs_again_is_known_by_the_ledger(voyage: Voya
 
 async def test_a_signal_ends_it_in_order(voyage: Voyage) -> None:
     assert voyage.exit_codes == [0, -signal.SIGKILL, 0]
+
+
+async def test_a_spark_that_hangs_ends_the_process(voyage: Voyage) -> None:
+    async with voyage.running(STALL_SECONDS="2") as run:
+        await run.until(lambda found: found.get("spark") == "up")
+        java = next(
+            child
+            for child in psutil.Process(run.process.pid).children(recursive=True)
+            if child.name() == "java"
+        )
+        java.suspend()
+        assert await asyncio.wait_for(run.process.wait(), PATIENCE_SECONDS) == 1
+        assert not still_alive([java], 5)
+    assert "Spark has not answered for 2 s" in voyage.log.read_text()
 
 
 async def stopped(voyage: Voyage, reason: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import structlog
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -126,6 +127,11 @@ class Engine:
         except (Py4JError, OSError, PySparkException) as error:
             # A signal to the process group ends the JVM as well, sometimes before us.
             log.info("Spark was gone before it was stopped", error=str(error).partition("\n")[0])
+
+    def kill(self) -> None:
+        """End a Spark that answers no more; every call that waits for it fails. May come from any thread."""
+        if (gateway := SparkContext._gateway) is not None:
+            gateway.proc.kill()
 
 
 def spark_config(settings: StreamSettings) -> dict[str, str]:

@@ -26,7 +26,7 @@ from stream_etl.resume import (
 from stream_etl.settings import StreamSettings
 from stream_etl.stops import StreamStop
 from stream_etl.topic import Topic
-from stream_etl.watch import QueryWatch
+from stream_etl.watch import QueryWatch, Report
 from stream_etl.writer import BatchName, Writer
 
 log = structlog.get_logger(__name__)
@@ -34,8 +34,14 @@ log = structlog.get_logger(__name__)
 WATCH_SECONDS = 1.0
 # A signal to the process group ends Spark's JVM too, sometimes before we are told to stop.
 SIGNAL_SECONDS = 3.0
+# A batch that is cut off is run again: Spark's own end may take this long, and not the supervisor's patience.
+CLOSE_SECONDS = 15.0
 
 T = TypeVar("T")
+
+
+class SparkStalled(Exception):  # noqa: N818 (a state of Spark)
+    """Spark answers nothing, and no metric would tell: only a new process helps."""
 
 
 class Job:
@@ -58,6 +64,7 @@ class Job:
         self._metrics = metrics
         self._checkpoints = Checkpoints(settings.checkpoint_dir, settings.kafka_topic)
         self._engine = Engine(settings, self._checkpoints, self._write_batch)
+        self._stall_seconds = settings.stall_seconds
         self._engine_thread = ThreadPoolExecutor(1, thread_name_prefix="spark")
         self._watches = {query.name: QueryWatch(query.name, clock, metrics) for query in QUERIES}
         self._writing: set[Future[None]] = set()
@@ -127,7 +134,7 @@ class Job:
                 require_same_record(partition, last, found)
 
     async def _watch(self) -> None:
-        reports = await self._in_engine(self._engine.reports)
+        reports = await self._reports()
         try:
             held = await self._topic.ranges()
         except BrokerUnavailable as error:
@@ -137,6 +144,14 @@ class Job:
             for name, watch in self._watches.items():
                 watch.observe(reports[name], held)
         await self._writer.probe()
+
+    async def _reports(self) -> Mapping[str, list[Report]]:
+        try:
+            return await asyncio.wait_for(self._in_engine(self._engine.reports), self._stall_seconds)
+        except TimeoutError as error:
+            raise SparkStalled(
+                f"Spark has not answered for {self._stall_seconds:g} s: is it short of memory or processors?"
+            ) from error
 
     def _write_batch(self, name: BatchName, batch: Batch) -> None:
         """Write from Spark's thread on the event loop, and wait."""
@@ -158,7 +173,11 @@ class Job:
         # A batch that waits for PostgreSQL would keep its query from stopping; it is run again.
         for writing in list(self._writing):
             writing.cancel()
-        await self._in_engine(self._engine.close)
+        try:
+            await asyncio.wait_for(self._in_engine(self._engine.close), CLOSE_SECONDS)
+        except TimeoutError:
+            log.warning("Spark does not stop and is killed", after_seconds=CLOSE_SECONDS)
+            self._engine.kill()
 
     async def _until_kafka_answers(self, question: Callable[[], Awaitable[T]]) -> T:
         answer = await until_answered(question, BrokerUnavailable, self._clock, self._kafka.down)

@@ -18,3 +18,6 @@ class StreamSettings(KafkaSettings, PostgresSettings, SparkSettings, HttpSetting
     batch_max_records: int = Field(
         default=5_000, ge=1, description="of one batch, which passes through the driver: memory stays flat"
     )
+    stall_seconds: float = Field(
+        default=60.0, gt=0, description="when Spark answers nothing for so long the process exits"
+    )
