@@ -1,25 +1,34 @@
 """What the topic holds."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
-from service_runtime.kafka import client_options
+from service_runtime.broker import BrokerUnavailable
+from service_runtime.kafka import client_options, start, unavailable
 from service_runtime.settings import KafkaSettings
 
+from reconcile.errors import DemoError
 from reconcile.offsets import OffsetRange
+
+# Far longer than an election of leaders.
+SILENT_SECONDS = 60.0
 
 
 async def log_ends(kafka: KafkaSettings, topic: str) -> dict[int, int]:
-    """Return the offset after the last record of every partition."""
-    async with AIOKafkaConsumer(topic, **client_options(kafka)) as consumer:
+    """Return the offset after the last record of every partition; raises DemoError."""
+    async with _reading(kafka, topic) as consumer:
         ends = await consumer.end_offsets(consumer.assignment())
     return {partition.partition: int(end) for partition, end in ends.items()}
 
 
 async def since(kafka: KafkaSettings, topic: str, moment: datetime) -> OffsetRange:
-    """Return the offsets of all records appended at or after the moment."""
-    async with AIOKafkaConsumer(topic, **client_options(kafka)) as consumer:
+    """Return the offsets of all records appended at or after the moment; raises DemoError."""
+    async with _reading(kafka, topic) as consumer:
         partitions = consumer.assignment()
         ends = await consumer.end_offsets(partitions)
         moment_ms = round(moment.timestamp() * 1000)
@@ -29,19 +38,43 @@ async def since(kafka: KafkaSettings, topic: str, moment: datetime) -> OffsetRan
 
 
 async def read_topic(kafka: KafkaSettings, topic: str, span: OffsetRange) -> list[ConsumerRecord]:
-    """Return the records of the range, whatever the groups have committed."""
+    """Return the records of the range, whatever the groups have committed; raises DemoError."""
     records: list[ConsumerRecord] = []
     left = {TopicPartition(topic, p) for p, end in span.end.items() if end > span.start.get(p, 0)}
     if not left:
         return records
-    async with AIOKafkaConsumer(**client_options(kafka)) as consumer:
+    clock = asyncio.get_running_loop().time
+    async with _reading(kafka) as consumer:
         consumer.assign(left)
         for partition in left:
             consumer.seek(partition, span.start.get(partition.partition, 0))
+        heard = clock()
         while left:
             for polled in (await consumer.getmany(timeout_ms=500)).values():
                 records.extend(record for record in polled if (record.partition, record.offset) in span)
+                heard = clock()
+            if clock() - heard > SILENT_SECONDS:
+                raise DemoError(f"Kafka gave no record of {_named(left)} for {SILENT_SECONDS:g} s: is it up?")
             done = {tp for tp in left if await consumer.position(tp) >= span.end[tp.partition]}
             consumer.pause(*done)
             left -= done
     return records
+
+
+@asynccontextmanager
+async def _reading(kafka: KafkaSettings, *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """Open a consumer without a group; what Kafka refuses or does not answer in the block is a DemoError."""
+    consumer = AIOKafkaConsumer(*topics, **client_options(kafka))
+    try:
+        await start(consumer, kafka)
+        try:
+            yield consumer
+        finally:
+            await consumer.stop()
+    except (BrokerUnavailable, KafkaError) as error:
+        why = error if isinstance(error, BrokerUnavailable) else unavailable(error, kafka)
+        raise DemoError(f"Kafka at {kafka.kafka_bootstrap_servers}: {why}") from error
+
+
+def _named(partitions: set[TopicPartition]) -> str:
+    return ", ".join(f"{tp.topic}-{tp.partition}" for tp in sorted(partitions))
