@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from migrations.postgres import CONNECT_SECONDS, SCHEMA, patiently
 from migrations.progress import Plan
+from migrations.scram import verifier
 from migrations.settings import MigrateSettings
 
 # In one transaction, so that nobody is without rights in between.
@@ -59,7 +60,7 @@ async def _ensure(
             f"SELECT format('{change} ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L', "
             "$1::text, $2::text)",
             role.name,
-            role.password.get_secret_value(),
+            verifier(role.name, role.password),
         )
         await connection.execute(statement)
     if not plan.dry_run:
