@@ -149,15 +149,15 @@ async def database(stack: Stack) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def told(
+async def wanted(
     stack: Stack, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[MigrateSettings]:
-    """Secure servers of their own for Kafka and Cassandra, the stack's for the rest; all migrated."""
+    """Secure servers of their own for Kafka and Cassandra, the stack's for the rest; all as new."""
     settings = NativeSettings.for_tests(tmp_path_factory.mktemp("secure"))
     context = Context(settings, stack.credentials)
     kafka, cassandra = SecureKafka(context), SecureCassandra(context)
     unique = uuid.uuid4().hex[:8]
-    wanted = MigrateSettings(
+    everything = MigrateSettings(
         kafka_bootstrap_servers=kafka.address,
         kafka_security_protocol="SASL_PLAINTEXT",
         kafka_username="pinflow-admin",
@@ -182,8 +182,29 @@ async def told(
     )
     with running(kafka), running(cassandra):
         await asyncio.gather(until_ready(kafka), until_ready(cassandra))
-        await migrate(wanted, Plan(dry_run=False))
-        yield wanted
+        yield everything
+
+
+@pytest.fixture(scope="module")
+async def planned(wanted: MigrateSettings) -> set[str]:
+    """What a dry run says of the new servers."""
+    recorder = Recorder(dry_run=True)
+    await migrate(wanted, recorder)
+    return set(recorder.changes)
+
+
+@pytest.fixture(scope="module")
+async def made(wanted: MigrateSettings, planned: set[str]) -> set[str]:
+    """What the run after it does."""
+    recorder = Recorder()
+    await migrate(wanted, recorder)
+    return set(recorder.changes)
+
+
+@pytest.fixture(scope="module")
+async def told(wanted: MigrateSettings, made: set[str]) -> MigrateSettings:
+    """The servers, migrated."""
+    return wanted
 
 
 async def migrate(settings: MigrateSettings, plan: Plan, *steps: Step) -> None:
@@ -213,6 +234,13 @@ async def send(kafka: KafkaSettings, topic: str, value: bytes = b"value") -> Non
         await (await producer.send(batch, TopicPartition(topic, 0)))
     finally:
         await producer.stop()
+
+
+async def test_a_dry_run_of_new_servers_names_all_that_a_run_then_does(
+    planned: set[str], made: set[str]
+) -> None:
+    assert planned == made
+    assert "make the superuser of Cassandra" in made
 
 
 async def test_a_second_run_changes_nothing(told: MigrateSettings) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cassandra import RequestValidationException
 from service_runtime.cassandra import NOT_NOW, LoginRefused, cassandra_session
@@ -17,6 +17,8 @@ from migrations.settings import MigrateSettings
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
+
+T = TypeVar("T")
 
 FOLDER = "cassandra_files"
 # The schema must agree on every node before the next statement builds on it.
@@ -37,14 +39,14 @@ async def migrate(settings: MigrateSettings, plan: Plan) -> None:
     await patiently(settings, partial(_migrate, settings, plan))
 
 
-async def patiently(settings: MigrateSettings, work: Callable[[], None]) -> None:
+async def patiently(settings: MigrateSettings, work: Callable[[], T]) -> T:
     """Do what blocks in a thread, again and again while Cassandra is away."""
     address = f"{settings.cassandra_contact_points}:{settings.cassandra_port}"
 
-    async def attempt() -> None:
-        await asyncio.to_thread(work)
+    async def attempt() -> T:
+        return await asyncio.to_thread(work)
 
-    await until_it_answers("Cassandra", address, attempt, NOT_NOW)
+    return await until_it_answers("Cassandra", address, attempt, NOT_NOW)
 
 
 def statements(text: str) -> list[str]:

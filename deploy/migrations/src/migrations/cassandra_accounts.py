@@ -25,11 +25,14 @@ ROLE = "SELECT can_login, is_superuser FROM system_auth.roles WHERE role = %s"
 RIGHTS = "SELECT resource, permissions FROM system_auth.role_permissions WHERE role = %s"
 
 
-async def take_over(settings: MigrateSettings, plan: Plan) -> None:
-    """Make the superuser that the settings name, and take the built-in one's login and rights away."""
+async def take_over(settings: MigrateSettings, plan: Plan) -> MigrateSettings:
+    """Make the superuser that the settings name, and take the built-in one's login and rights away.
+
+    Returns the settings with the login of who administers now: in a dry run the superuser may not be there.
+    """
     if settings.cassandra_username in {None, BUILT_IN}:
-        return
-    await patiently(settings, partial(_take_over, settings, plan, BuiltIn()))
+        return settings
+    return await patiently(settings, partial(_take_over, settings, plan, BuiltIn()))
 
 
 class BuiltIn:
@@ -46,19 +49,21 @@ class BuiltIn:
         return now < self._refused_at + BUILT_IN_WITHIN_SECONDS
 
 
-def _take_over(settings: MigrateSettings, plan: Plan, built_in_role: BuiltIn) -> None:
+def _take_over(settings: MigrateSettings, plan: Plan, built_in_role: BuiltIn) -> MigrateSettings:
+    administrator = settings
     if not _logs_in(settings) and not _superuser_made(settings, plan, built_in_role):
-        return
-    with administration(settings) as session:
+        administrator = _as(settings, BUILT_IN, SecretStr(BUILT_IN))
+    with administration(administrator) as session:
         try:
             built_in = session.execute(ROLE, (BUILT_IN,)).one()
         except Unauthorized:
             # A login that is no superuser's: the roles are somebody else's to look after.
-            return
+            return administrator
         is_able = built_in and (built_in.can_login or built_in.is_superuser)
         if is_able and plan.does("disable the built-in role in Cassandra", role=BUILT_IN):
             nobody_knows = SecretStr(secrets.token_hex(32))
             _alter(session, BUILT_IN, nobody_knows, "LOGIN = false AND SUPERUSER = false")
+    return administrator
 
 
 def _superuser_made(settings: MigrateSettings, plan: Plan, built_in_role: BuiltIn) -> bool:

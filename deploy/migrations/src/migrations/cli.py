@@ -33,11 +33,17 @@ class Step(StrEnum):
     POSTGRES = "postgres"
 
 
+async def _migrate_cassandra(settings: MigrateSettings, plan: Plan) -> None:
+    administrator = await cassandra_accounts.take_over(settings, plan)
+    await cassandra.migrate(administrator, plan)
+    await cassandra_accounts.grant(administrator, plan)
+
+
 Part = Callable[[MigrateSettings, Plan], Awaitable[None]]
 RUN: dict[Step, tuple[Part, ...]] = {
     Step.KAFKA: (kafka_topics.migrate, kafka_accounts.migrate),
     Step.BUCKET: (bucket.migrate,),
-    Step.CASSANDRA: (cassandra_accounts.take_over, cassandra.migrate, cassandra_accounts.grant),
+    Step.CASSANDRA: (_migrate_cassandra,),
     Step.POSTGRES: (postgres.migrate, postgres_accounts.migrate),
 }
 
