@@ -33,6 +33,11 @@ def test_topics_have_three_replicas(cluster: ComposeStack, kept_by: str) -> None
     assert "pins-0" in cluster.compose("exec", "--no-TTY", kept_by, "ls", "/var/lib/kafka/data")
 
 
+def test_every_broker_and_node_is_watched(cluster: ComposeStack) -> None:
+    seen = {sample["metric"]["instance"] for sample in cluster.prometheus('up{job=~"kafka|cassandra"} == 1')}
+    assert seen == {f"{name}{suffix}:9404" for name in ("kafka", "cassandra") for suffix in ("", "-2", "-3")}
+
+
 def test_one_of_each_may_be_away(cluster: ComposeStack) -> None:
     # After a kill by hand the engine restarts nothing.
     cluster.compose("kill", *DOWN)
