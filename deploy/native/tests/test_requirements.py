@@ -59,7 +59,7 @@ def test_no_maven_says_how_to_get_it(machine: Path) -> None:
 
 
 def test_no_uv_says_how_to_start(machine: Path) -> None:
-    with pytest.raises(MissingRequirementError, match="uv run native"):
+    with pytest.raises(MissingRequirementError, match="deploy/uv run native"):
         requirements.find_uv()
 
 

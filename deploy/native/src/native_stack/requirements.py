@@ -73,7 +73,7 @@ def find_uv() -> Path:
     if found is None:
         raise MissingRequirementError(
             "versitygw is built with the Go toolchain that uv brings, found no uv: "
-            "start this command with `uv run native …`, or put uv on PATH"
+            "start this command with `deploy/uv run native …`, or put uv on PATH"
         )
     return found
 
