@@ -4,6 +4,7 @@ import math
 import time
 from typing import Any
 
+import pytest
 from dashboards.queries import PanelQuery, panel_queries
 
 from compose.conftest import Loaded
@@ -21,6 +22,11 @@ def test_every_target_is_up(stack: ComposeStack, loaded: Loaded) -> None:
     up = {sample["metric"]["job"]: sample["value"][1] for sample in stack.prometheus("up")}
     assert set(up.values()) == {"1"}, up
     assert up.keys() >= TARGETS
+
+
+@pytest.mark.parametrize("server", ["pg_up", "redis_up"])
+def test_an_exporter_gets_through_to_its_server(stack: ComposeStack, loaded: Loaded, server: str) -> None:
+    assert [sample["value"][1] for sample in stack.prometheus(server)] == ["1"]
 
 
 def test_every_panel_shows_something_while_pins_flow(stack: ComposeStack, loaded: Loaded) -> None:

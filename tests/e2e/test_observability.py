@@ -22,8 +22,8 @@ from pin_emulator.traffic import traffic
 from service_runtime.kafka import client_options
 
 PATIENCE_SECONDS = 60
-# JMX and the node exporter are the compose stack's alone.
-ELSEWHERE = re.compile(r"\b(kafka|cassandra|jvm|node)_")
+# JMX and the exporters are the compose stack's alone.
+ELSEWHERE = re.compile(r"\b(kafka|cassandra|jvm|pg|redis|node)_")
 
 
 @dataclass

@@ -98,6 +98,31 @@ _CASSANDRA = Row(
     ),
 )
 
+_POSTGRES_AND_REDIS = Row(
+    "PostgreSQL and Redis",
+    (
+        lines(
+            "Sessions of PostgreSQL, by account",
+            "Good: a handful of stream_etl, one of exporter.",
+            COUNT,
+            Query('sum by (usename) (pg_stat_activity_count{usename!=""})', "{{usename}}"),
+        ),
+        lines(
+            "Size of the database",
+            "Good: grows with pins and windows, not with repeated batches (P3).",
+            BYTES,
+            Query('max(pg_database_size_bytes{datname="pinflow"})', "pinflow"),
+        ),
+        lines(
+            "Memory of Redis",
+            "Share of its limit. Good: below 0.9 while a run is staged, near 0 after it (P6).",
+            SHARE,
+            Query("max(redis_memory_used_bytes / redis_memory_max_bytes)", "used"),
+            red_from=0.9,
+        ),
+    ),
+)
+
 _JVM = Row(
     "Java",
     (
@@ -142,5 +167,5 @@ SERVERS = Dashboard(
     "pinflow-servers",
     "Pinflow: JVM and brokers",
     "What the stages stand on.",
-    (_KAFKA, _CASSANDRA, _JVM, _HOST),
+    (_KAFKA, _CASSANDRA, _POSTGRES_AND_REDIS, _JVM, _HOST),
 )
