@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cassandra.cluster import ResponseFuture, Session
     from cassandra.query import PreparedStatement
 
-# Cassandra warns beyond 5 KiB and refuses beyond 50 KiB; 20 rows were the fastest.
+# Cassandra refuses a batch beyond 50 KiB; 20 rows were the fastest.
 BATCH_ROWS = 20
 BATCH_BYTES = 30 * 1024
 
