@@ -418,6 +418,33 @@ async def test_lag_is_shown_in_records_and_in_seconds(world: World) -> None:
         assert world.metric("pinflow_sink_lag_seconds", partition="0") == 0
 
 
+async def test_what_cannot_be_read_grows_older_from_one_process_to_the_next(world: World) -> None:
+    async with world.sink(flush_max_seconds=1):
+        world.post(3)
+        await world.pass_time(5)
+    world.post(1)
+    world.broker.deaf = True
+    ages = []
+    for _ in range(3):
+        running = world.start()
+        await world.pass_time(20)
+        ages.append(world.metric("pinflow_sink_lag_seconds", partition="0"))
+        await running.crash()
+    assert ages == sorted(ages)
+    assert 60 <= ages[-1] < 70
+
+
+async def test_a_quiet_partition_has_no_lag(world: World) -> None:
+    async with world.sink(flush_max_seconds=1):
+        world.post(3)
+        await world.pass_time(60)
+        assert world.metric("pinflow_sink_lag_seconds", partition="0") == 0
+        world.post(1)
+        world.broker.deaf = True
+        await world.pass_time(10)
+        assert 9 <= world.metric("pinflow_sink_lag_seconds", partition="0") <= 12
+
+
 async def test_only_the_owner_of_a_partition_tells_of_it(world: World) -> None:
     world.post(10, P0)
     world.post(10, P1)

@@ -60,6 +60,8 @@ class Chain:
         self.partition = partition
         self.next_offset: int | None = None
         self.archived_to = 0
+        # Seconds since the epoch: what is not archived came after that, as far as is known.
+        self.fresh_until = clock.now()
         self.read_at = clock.monotonic()
         self._consumer = neighbours.consumer
         self._archive = neighbours.archive
@@ -180,6 +182,8 @@ class Chain:
         start, end = await self._log_range()
         if self._stopped:
             return
+        if newest is not None:
+            self.fresh_until = newest.last_ts / 1000
         self._seek = resume_point(newest, committed, start, end)
         self.archived_to = self._seek.offset
         log.info("archiving goes on", partition=self.partition.partition, offset=self._seek.offset)
@@ -211,6 +215,7 @@ class Chain:
     def _stored(self, sealed: SealedObject) -> None:
         self._sealed.popleft()
         self.archived_to = sealed.metadata.end + 1
+        self.fresh_until = sealed.metadata.last_ts / 1000
         self._metrics.objects.labels("stored").inc()
         self._metrics.records.inc(sealed.metadata.count)
         self._metrics.object_bytes.inc(len(sealed.body))

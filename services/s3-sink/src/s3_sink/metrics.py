@@ -44,7 +44,7 @@ class SinkMetrics:
         )
         self.lag_seconds = Gauge(
             "pinflow_sink_lag_seconds",
-            "Age of the oldest record not yet archived",
+            "Age of the oldest record not yet archived, at most; 0 when none waits",
             ["partition"],
             registry=registry,
         )

@@ -149,14 +149,20 @@ class Sink:
                         self._measure(chain, end)
 
     def _measure(self, chain: Chain, log_end: int) -> None:
-        label = str(chain.partition.partition)
-        self._metrics.lag_records.labels(label).set(max(0, log_end - chain.archived_to))
+        label, now = str(chain.partition.partition), self._clock.now()
+        waiting = max(0, log_end - chain.archived_to)
+        if not waiting:
+            chain.fresh_until = now
+        # Also of what could not be read: a partition that delivers nothing is not one without pins.
         oldest = chain.oldest_timestamp
-        self._metrics.lag_seconds.labels(label).set(
-            0 if oldest is None else self._clock.now() - oldest / 1000
-        )
+        since = chain.fresh_until if oldest is None else oldest / 1000
+        self._metrics.lag_records.labels(label).set(waiting)
+        self._metrics.lag_seconds.labels(label).set(max(0.0, now - since) if waiting else 0)
+        if not chain.is_reading or (chain.next_offset or 0) >= log_end:
+            # Silence counts only while there is something to hear.
+            chain.read_at = self._clock.monotonic()
         silent = self._clock.monotonic() - chain.read_at
-        if chain.is_reading and (chain.next_offset or 0) < log_end and silent > self._settings.stall_seconds:
+        if silent > self._settings.stall_seconds:
             raise ConsumerStalled(
                 f"{chain.partition} has records up to {log_end - 1}, "
                 f"but nothing after {chain.next_offset} came for {silent:.0f} s"
