@@ -1,12 +1,13 @@
 """What the topic holds."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import ConsumerRecord
 from service_runtime.broker import BrokerUnavailable
 from service_runtime.kafka import client_options, start, unavailable
@@ -18,23 +19,31 @@ from reconcile.offsets import OffsetRange
 # Far longer than an election of leaders.
 SILENT_SECONDS = 60.0
 
+T = TypeVar("T")
+
 
 async def log_ends(kafka: KafkaSettings, topic: str) -> dict[int, int]:
     """Return the offset after the last record of every partition; raises DemoError."""
-    async with _reading(kafka, topic) as consumer:
-        ends = await consumer.end_offsets(consumer.assignment())
-    return {partition.partition: int(end) for partition, end in ends.items()}
+
+    async def ends(consumer: AIOKafkaConsumer) -> dict[int, int]:
+        found = await consumer.end_offsets(consumer.assignment())
+        return {partition.partition: int(end) for partition, end in found.items()}
+
+    return await _asked(kafka, topic, ends)
 
 
 async def since(kafka: KafkaSettings, topic: str, moment: datetime) -> OffsetRange:
     """Return the offsets of all records appended at or after the moment; raises DemoError."""
-    async with _reading(kafka, topic) as consumer:
+
+    async def span(consumer: AIOKafkaConsumer) -> OffsetRange:
         partitions = consumer.assignment()
         ends = await consumer.end_offsets(partitions)
         moment_ms = round(moment.timestamp() * 1000)
         found = await consumer.offsets_for_times(dict.fromkeys(partitions, moment_ms))
-    starts = {tp.partition: found[tp].offset if found[tp] else ends[tp] for tp in partitions}
-    return OffsetRange(starts, {tp.partition: int(end) for tp, end in ends.items()})
+        starts = {tp.partition: found[tp].offset if found[tp] else ends[tp] for tp in partitions}
+        return OffsetRange(starts, {tp.partition: int(end) for tp, end in ends.items()})
+
+    return await _asked(kafka, topic, span)
 
 
 async def read_topic(kafka: KafkaSettings, topic: str, span: OffsetRange) -> list[ConsumerRecord]:
@@ -59,6 +68,19 @@ async def read_topic(kafka: KafkaSettings, topic: str, span: OffsetRange) -> lis
             consumer.pause(*done)
             left -= done
     return records
+
+
+async def _asked(kafka: KafkaSettings, topic: str, question: Callable[[AIOKafkaConsumer], Awaitable[T]]) -> T:
+    """Ask again while a leader does not answer: the next one has to be elected first."""
+    clock = asyncio.get_running_loop().time
+    give_up = clock() + SILENT_SECONDS
+    while True:
+        async with _reading(kafka, topic) as consumer:
+            try:
+                return await question(consumer)
+            except KafkaTimeoutError:
+                if clock() > give_up:
+                    raise
 
 
 @asynccontextmanager
