@@ -37,10 +37,11 @@ THIRD_PARTY = {
     *("up", "ALERTS", "push_time_seconds"),
     *("jvm_memory_used_bytes", "jvm_memory_max_bytes", "jvm_gc_collection_seconds_sum"),
     *("node_filesystem_avail_bytes", "node_filesystem_size_bytes"),
+    "caddy_http_request_duration_seconds_count",
     *("pg_up", "pg_stat_activity_count", "pg_database_size_bytes"),
     *("redis_up", "redis_memory_used_bytes", "redis_memory_max_bytes"),
 }
-SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
+SUFFIXES = {"counter": ("_total", "_created"), "histogram": ("_bucket", "_count", "_sum")}
 
 
 def alerts() -> dict[str, dict[str, Any]]:

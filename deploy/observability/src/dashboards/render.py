@@ -80,7 +80,9 @@ def _panel(panel: Panel) -> AnyPanel:
     built.title(panel.title).description(panel.good).datasource(DATASOURCE)
     for number, query in enumerate(panel.queries):
         target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).datasource(DATASOURCE)
-        built.with_target(target.ref_id(chr(ord("A") + number)).range())
+        target = target.ref_id(chr(ord("A") + number))
+        # A number is about now: of a range the last one stands, however long ago.
+        built.with_target(target.range() if panel.kind == "lines" else target.instant())
     return built
 
 

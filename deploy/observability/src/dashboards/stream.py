@@ -107,6 +107,12 @@ _STATE = Row(
             Query("max by (query) (pinflow_stream_state_memory_bytes)", "{{query}}"),
         ),
         lines(
+            "Memory of Spark",
+            "Resident memory of its JVM, most of what the container takes. Good: flat (P6).",
+            BYTES,
+            Query("max by (instance) (pinflow_stream_spark_resident_memory_bytes)", "{{instance}}"),
+        ),
+        lines(
             "Rows behind the watermark",
             "What Spark left out of a window; those of live are kept in late_pins. Good: near 0.",
             PER_SECOND,

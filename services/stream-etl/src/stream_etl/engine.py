@@ -3,8 +3,10 @@
 import json
 import logging
 import re
+import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import structlog
@@ -127,6 +129,14 @@ class Engine:
         except (Py4JError, OSError, PySparkException) as error:
             # A signal to the process group ends the JVM as well, sometimes before us.
             log.info("Spark was gone before it was stopped", error=str(error).partition("\n")[0])
+
+    def resident_memory(self) -> int:
+        """Return the bytes of memory that Spark's JVM holds."""
+        # No other way leads to its process.
+        gateway = SparkContext._gateway
+        assert gateway is not None  # noqa: S101 (it is there from `start` on)
+        pages = Path(f"/proc/{gateway.proc.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * resource.getpagesize()
 
     def kill(self) -> None:
         """End a Spark that answers no more; every call that waits for it fails. May come from any thread."""

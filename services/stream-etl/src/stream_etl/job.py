@@ -135,6 +135,7 @@ class Job:
 
     async def _watch(self) -> None:
         reports = await self._reports()
+        self._metrics.spark_memory.set(self._engine.resident_memory())
         try:
             held = await self._topic.ranges()
         except BrokerUnavailable as error:

@@ -74,6 +74,11 @@ class StreamMetrics:
         self.state_bytes = Gauge(
             "pinflow_stream_state_memory_bytes", "Memory of the state stores", ["query"], registry=registry
         )
+        self.spark_memory = Gauge(
+            "pinflow_stream_spark_resident_memory_bytes",
+            "Memory of Spark's JVM, a process of its own beside the one that `process_…` tells of",
+            registry=registry,
+        )
         self.stopped = Gauge(
             "pinflow_stream_stopped",
             "1 while the job waits for a person, by reason",
