@@ -318,6 +318,29 @@ async def test_a_right_that_is_not_wanted_is_taken_away(told: MigrateSettings) -
     assert again.changes == []
 
 
+async def test_a_role_that_was_made_a_superuser_is_one_no_more(told: MigrateSettings) -> None:
+    owner = await asyncpg.connect(str(told.postgres_dsn))
+
+    def make_a_superuser() -> None:
+        with cassandra_session(told) as session:
+            session.execute("ALTER ROLE batch_etl WITH SUPERUSER = true")
+
+    try:
+        await owner.execute("ALTER ROLE exporter SUPERUSER CREATEROLE")
+        await asyncio.to_thread(make_a_superuser)
+        recorder = Recorder()
+        await migrate(told, recorder, Step.CASSANDRA, Step.POSTGRES)
+        assert set(recorder.changes) == {
+            "take a role's attributes in PostgreSQL",
+            "take a superuser's place in Cassandra",
+        }
+        assert not await owner.fetchval(
+            "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname='exporter'"
+        )
+    finally:
+        await owner.close()
+
+
 async def test_a_password_is_changed_by_another_run(told: MigrateSettings) -> None:
     new = told.model_copy(
         update={

@@ -118,6 +118,9 @@ def _grant(settings: MigrateSettings, role: Role, plan: Plan) -> None:
         if not logs_in and plan.does("set the password in Cassandra", role=role.name):
             session.execute(f"CREATE ROLE IF NOT EXISTS {role.name}")
             _alter(session, role.name, role.password, "LOGIN = true AND SUPERUSER = false")
+        made = session.execute(ROLE, (role.name,)).one()
+        if made and made.is_superuser and plan.does("take a superuser's place in Cassandra", role=role.name):
+            session.execute(f"ALTER ROLE {role.name} WITH SUPERUSER = false")
         rows = session.execute(RIGHTS, (role.name,))
         found = {(row.resource, right) for row in rows for right in row.permissions}
         wanted = {(f"data/{settings.cassandra_keyspace}", right) for right in role.rights}

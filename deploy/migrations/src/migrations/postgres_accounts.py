@@ -28,6 +28,11 @@ GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO auditor;
 ALTER DEFAULT PRIVILEGES IN SCHEMA {SCHEMA} GRANT SELECT ON TABLES TO auditor;
 """
 EXPORTER_RIGHTS = "GRANT pg_monitor TO exporter"
+IS_ABLE = """
+SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
+FROM pg_roles WHERE rolname = $1
+"""
+WITHOUT_ATTRIBUTES = "NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,15 @@ async def _ensure(
         exists = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role.name)
         change = "ALTER" if exists else "CREATE"
         statement = await connection.fetchval(
-            f"SELECT format('{change} ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L', "
-            "$1::text, $2::text)",
+            f"SELECT format('{change} ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)",
             role.name,
             verifier(role.name, role.password),
         )
         await connection.execute(statement)
+    if await connection.fetchval(IS_ABLE, role.name) and plan.does(
+        "take a role's attributes in PostgreSQL", role=role.name
+    ):
+        await connection.execute(f"ALTER ROLE {role.name} {WITHOUT_ATTRIBUTES}")
     if not plan.dry_run:
         async with connection.transaction():
             await connection.execute(role.rights)
