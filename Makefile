@@ -38,7 +38,7 @@ secrets: ## make every credential of the compose stack, once; then: docker compo
 	@deploy/compose/secrets.sh
 compose-demo: secrets ## start the compose stack, send the reference dataset through it, show what arrived where
 	@docker compose up --wait && docker compose create batch-etl batch-etl-redis && docker compose run --rm demo post \
-		&& docker compose run --rm batch-etl run $(STAGING_OPTION) && docker compose run --rm demo check
+		&& docker compose run --rm batch-etl$(addprefix -,$(STAGING)) && docker compose run --rm demo check
 
 ## Prove it
 test: setup check build ## all tests: checks, unit, contract, integration, end to end

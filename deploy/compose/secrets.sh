@@ -3,7 +3,9 @@
 # (then `docker compose up` again, which runs the migrations and so gives the accounts their new passwords).
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
-dir=${PINFLOW_SECRETS_DIR:-$root/deploy/compose/secrets}
+# Compose reads .env as well: what it says there is where the secrets are.
+told=${PINFLOW_SECRETS_DIR:-$(sed -n 's/^PINFLOW_SECRETS_DIR=//p' "$root/.env" 2>/dev/null | tail -n 1)}
+dir=${told:-$root/deploy/compose/secrets}
 
 # Only its owner may enter the directory, so the files may be readable by whichever user a container runs as.
 umask 022
@@ -42,8 +44,12 @@ printf '{"redis://exporter@redis:6379": "%s"}' "$(value redis-exporter-password)
 derived redis-users <<USERS
 user default off
 user batch-etl on #$(digest redis-batch-password) ~pinflow:staging:* resetchannels -@all +@read +@write +@connection +@transaction -@dangerous +info
-user exporter on #$(digest redis-exporter-password) resetchannels -@all +@connection +info +config|get +slowlog|get +slowlog|len +latency|latest +client|list +dbsize
+user exporter on #$(digest redis-exporter-password) resetchannels -@all +@connection -@dangerous +info +config|get +slowlog|get +slowlog|len +latency|latest +client|list +dbsize
 USERS
 
-[ -n "${PINFLOW_SECRETS_DIR:-}" ] || printf 'PINFLOW_SECRETS_DIR=%s\n' "$dir" >"$root/.env"
+if [ -z "$told" ]; then
+    # A last line without its end is not to be continued.
+    [ -z "$(tail -c1 "$root/.env" 2>/dev/null)" ] || echo >>"$root/.env"
+    printf 'PINFLOW_SECRETS_DIR=%s\n' "$dir" >>"$root/.env"
+fi
 echo "secrets: $made made, in $dir"

@@ -13,7 +13,7 @@ import pytest
 from images.catalogue import STAND_INS
 from images.docker import Docker
 from images.engine import EngineUnavailableError, running_engine
-from images.making import make, registry_reachable
+from images.making import forget, make, registry_reachable
 from images.plugins import docker_with_plugins
 from native_stack.display import display_for
 from native_stack.settings import REPOSITORY, NativeSettings
@@ -65,7 +65,9 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     try:
         with running_engine(settings.log_dir):
             docker = docker_with_plugins(settings, display)
-            if not registry_reachable(docker):
+            if registry_reachable(docker):
+                forget(docker, STAND_INS)
+            else:
                 make(docker, STAND_INS, settings, display, lambda text: console.print(text, markup=False))
             yield docker
     except EngineUnavailableError as error:
@@ -85,7 +87,8 @@ def stack(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def running(docker: Docker, project: str, secrets: Path, *options: str) -> Iterator[ComposeStack]:
     """Do `make secrets && docker compose up --wait`, in a project of its own; it is removed at the end."""
     ports = {name: _free_port() for name in PORTS}
-    environment = {"PINFLOW_SECRETS_DIR": str(secrets)}
+    # A version of its own: images of a stack that runs here stay what they are.
+    environment = {"PINFLOW_SECRETS_DIR": str(secrets), "PINFLOW_VERSION": "test"}
     environment |= {f"PINFLOW_{name.upper()}_PORT": str(port) for name, port in ports.items()}
     subprocess.run(
         ["sh", str(REPOSITORY / "deploy/compose/secrets.sh")], env=os.environ | environment, check=True
@@ -93,6 +96,7 @@ def running(docker: Docker, project: str, secrets: Path, *options: str) -> Itera
     stack = ComposeStack(Docker({**docker.environment, **environment}), project, secrets, ports, options)
     stack.down()
     try:
+        stack.compose("--profile", "*", "pull", "--ignore-buildable", "--policy", "missing", timeout=1800)
         stack.compose("--profile", "*", "build", timeout=1800)
         started = time.monotonic()
         stack.compose("up", "--wait", "--no-build", timeout=600)

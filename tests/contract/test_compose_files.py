@@ -1,6 +1,9 @@
 """Compose ↔ settings, secrets and files: what the compose files say without an engine."""
 
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from string import Template
@@ -94,5 +97,46 @@ def test_every_file_that_is_mounted_or_built_from_exists(sizes: str) -> None:
             assert (path.parent / Template(file).substitute(told)).is_file(), f"{path.name}: {file}"
 
 
-def test_every_container_is_hardened() -> None:
-    assert {name for name, service in services() if "extends" not in service} == set()
+def test_every_container_is_hardened_and_nobody_elses_image_is_taken_for_ours() -> None:
+    for name, service in services():
+        ours = service["image"].startswith("pinflow/")
+        assert service["extends"] == {"file": "base.yaml", "service": "ours" if ours else "hardened"}, name
+        assert ("build" in service) == ours, name
+
+
+def test_a_switch_of_staging_is_a_service_of_its_own() -> None:
+    demo = (REPOSITORY / "Makefile").read_text().partition("\ncompose-demo:")[2].partition("\n\n")[0]
+    assert "batch-etl$(addprefix -,$(STAGING))" in demo
+    assert "batch-etl-redis" in dict(services())
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What `make secrets` needs of a clone."""
+    (tmp_path / "deploy/compose").mkdir(parents=True)
+    shutil.copy(COMPOSE / "secrets.sh", tmp_path / "deploy/compose")
+    return tmp_path
+
+
+def make_secrets(clone: Path, **environment: str) -> str:
+    clean = {name: value for name, value in os.environ.items() if name != "PINFLOW_SECRETS_DIR"}
+    command = ["sh", str(clone / "deploy/compose/secrets.sh")]
+    done = subprocess.run(command, env=clean | environment, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_making_secrets_leaves_what_env_says_already(clone: Path, end: str) -> None:
+    (clone / ".env").write_text(f"PINFLOW_DOMAIN=pins.example.org{end}")
+    told = f"PINFLOW_DOMAIN=pins.example.org\nPINFLOW_SECRETS_DIR={clone}/deploy/compose/secrets\n"
+    make_secrets(clone)
+    assert (clone / ".env").read_text() == told
+    assert "0 made" in make_secrets(clone)
+    assert (clone / ".env").read_text() == told
+
+
+def test_secrets_are_made_where_env_says_they_are(clone: Path, tmp_path: Path) -> None:
+    (clone / ".env").write_text(f"PINFLOW_SECRETS_DIR={tmp_path}/elsewhere\n")
+    make_secrets(clone)
+    assert (tmp_path / "elsewhere/kafka-admin-password").stat().st_size == 48
+    assert not (clone / "deploy/compose/secrets").exists()

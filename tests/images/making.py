@@ -43,6 +43,14 @@ def local_labels(docker: Docker, stand_ins: Sequence[StandIn]) -> dict[str, dict
     return found
 
 
+def forget(docker: Docker, stand_ins: Sequence[StandIn]) -> None:
+    """Remove the stand-ins that an earlier run left: official images are pulled in their place."""
+    labels = local_labels(docker, stand_ins)
+    ours = [item.name for item in stand_ins if LABEL in labels.get(item.name, {})]
+    if ours:
+        docker.run("image", "rm", "--force", *ours)
+
+
 def make(
     docker: Docker,
     stand_ins: Sequence[StandIn],
