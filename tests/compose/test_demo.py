@@ -1,5 +1,10 @@
 """The README's path: secrets, up, the demo."""
 
+from dataclasses import replace
+
+import pytest
+from native_stack.settings import REPOSITORY
+
 from compose.conftest import Loaded
 from compose.stack import ALWAYS, ComposeStack
 
@@ -27,3 +32,18 @@ def test_a_second_up_changes_nothing(stack: ComposeStack) -> None:
     before = {service: stack.inspect(service)["Id"] for service in ALWAYS}
     stack.compose("up", "--wait", "--no-build")
     assert {service: stack.inspect(service)["Id"] for service in ALWAYS} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "adds"),
+    [
+        (["--env-file", "deploy/compose/cluster.env"], "spark-worker-2"),
+        (["--file", "compose.yaml", "--file", "deploy/compose/dev.yaml"], "action: rebuild"),
+    ],
+    ids=["cluster", "development"],
+)
+def test_the_other_ways_to_start_it_are_understood(
+    stack: ComposeStack, options: list[str], adds: str
+) -> None:
+    told = [str(REPOSITORY / word) if word.endswith((".yaml", ".env")) else word for word in options]
+    assert adds in replace(stack, options=told).compose("config")
