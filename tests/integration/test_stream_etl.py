@@ -446,7 +446,7 @@ async def test_a_signal_ends_it_in_order(voyage: Voyage) -> None:
 
 
 async def test_a_spark_that_hangs_ends_the_process(voyage: Voyage) -> None:
-    async with voyage.running(STALL_SECONDS="2") as run:
+    async with voyage.running(STALL_SECONDS="5") as run:
         await run.until(lambda found: found.get("spark") == "up")
         java = next(
             child
@@ -456,7 +456,7 @@ async def test_a_spark_that_hangs_ends_the_process(voyage: Voyage) -> None:
         java.suspend()
         assert await asyncio.wait_for(run.process.wait(), PATIENCE_SECONDS) == 1
         assert not still_alive([java], 5)
-    assert "Spark has not answered for 2 s" in voyage.log.read_text()
+    assert "Spark has not answered for 5 s" in voyage.log.read_text()
 
 
 async def stopped(voyage: Voyage, reason: str) -> None:
