@@ -1,8 +1,10 @@
 """What the catalogue holds: Cassandra's tables, as the batch job left them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pin_schema.clean import CleanPin
@@ -10,6 +12,9 @@ from service_runtime.cassandra import cassandra_session
 from service_runtime.settings import CassandraSettings
 
 from reconcile.rejected import RejectedPin
+
+if TYPE_CHECKING:
+    from cassandra.cluster import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +25,17 @@ class Catalogue:
     rejected: list[RejectedPin]
 
 
-def read_catalogue(settings: CassandraSettings) -> Catalogue:
-    """Read both tables whole."""
+@contextmanager
+def connected(settings: CassandraSettings) -> "Iterator[Session]":
+    """Connect to the catalogue's keyspace; raises one of NOT_NOW."""
     with cassandra_session(settings) as session:
         session.set_keyspace(settings.cassandra_keyspace)
+        yield session
+
+
+def read_catalogue(settings: CassandraSettings) -> Catalogue:
+    """Read both tables whole."""
+    with connected(settings) as session:
         pins = [_clean_pin(row._asdict()) for row in session.execute("SELECT * FROM pins")]
         rejected = [
             RejectedPin(

@@ -7,6 +7,7 @@ import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 
 import pyarrow as pa
 import structlog
@@ -132,16 +133,20 @@ class Engine:
 
     def resident_memory(self) -> int:
         """Return the bytes of memory that Spark's JVM holds."""
-        # No other way leads to its process.
-        gateway = SparkContext._gateway
-        assert gateway is not None  # noqa: S101 (it is there from `start` on)
-        pages = Path(f"/proc/{gateway.proc.pid}/statm").read_text(encoding="ascii").split()[1]
+        assert self._jvm is not None  # noqa: S101 (it is there from `start` on)
+        pages = Path(f"/proc/{self._jvm.pid}/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * resource.getpagesize()
 
     def kill(self) -> None:
         """End a Spark that answers no more; every call that waits for it fails. May come from any thread."""
-        if (gateway := SparkContext._gateway) is not None:
-            gateway.proc.kill()
+        if self._jvm is not None:
+            self._jvm.kill()
+
+    @property
+    def _jvm(self) -> "Popen[bytes] | None":
+        # No other way leads to Spark's process; the class has it, even before there is a session.
+        gateway = SparkContext._gateway
+        return None if gateway is None else gateway.proc
 
 
 def spark_config(settings: StreamSettings) -> dict[str, str]:

@@ -5,28 +5,24 @@ import json
 from collections.abc import Iterable, Mapping
 
 import asyncpg
-from cassandra import RequestExecutionException, RequestValidationException
 from rich.console import Console
-from service_runtime.cassandra import NOT_NOW, cassandra_session
+from service_runtime.cassandra import NOT_NOW
 
-from reconcile import live
+from reconcile import catalogue, live
 from reconcile.demo.settings import DemoSettings
 from reconcile.errors import DemoError
-
-REFUSED = (RequestExecutionException, RequestValidationException, *NOT_NOW)
 
 
 async def ask_catalogue(settings: DemoSettings, statement: str, out: Console) -> None:
     """Print what Cassandra answers, a row a line as JSON; raises DemoError."""
 
     def rows() -> list[dict[str, object]]:
-        with cassandra_session(settings) as session:
-            session.set_keyspace(settings.cassandra_keyspace)
+        with catalogue.connected(settings) as session:
             return [row._asdict() for row in session.execute(statement)]
 
     try:
         _print(await asyncio.to_thread(rows), out)
-    except REFUSED as error:
+    except NOT_NOW as error:  # a refused statement too
         raise DemoError(f"Cassandra: {error}") from error
 
 
