@@ -3,10 +3,13 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 UV := ./deploy/uv
 RUN := $(UV) run --locked --quiet
+# Airflow lives with libraries of its own.
+RUN_AIRFLOW := $(UV) run --directory airflow --locked --quiet
 PYTEST := $(RUN) pytest
 STAGING_OPTION := $(if $(STAGING),--staging $(STAGING))
 # Exit code of batch-etl: there was nothing to do.
 NOTHING_TO_DO := 10
+AIRFLOW := airflow-api-server airflow-scheduler airflow-dag-processor airflow-triggerer
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -36,17 +39,23 @@ reset: setup ## stop the stack and delete its data, secrets and logs
 ## Run it in containers
 secrets: ## make every credential of the compose stack, once; then: docker compose up --wait
 	@deploy/compose/secrets.sh
+start: secrets ## start the compose stack in order, by Airflow's DAG pins_runtime
+	@docker compose --profile batch create && docker compose up --wait $(AIRFLOW) \
+		&& docker compose exec -T airflow-api-server python -m pinflow_airflow.start
 compose-demo: secrets ## start the compose stack, send the reference dataset through it, show what arrived where
-	@docker compose up --wait && docker compose create batch-etl batch-etl-redis && docker compose run --rm demo post \
-		&& docker compose run --rm batch-etl$(addprefix -,$(STAGING)) && docker compose run --rm demo check
+	@docker compose up --wait && docker compose --profile batch create && docker compose run --rm demo post \
+		&& docker compose run --rm batch-etl$(addprefix -,$(STAGING)) run $(STAGING_OPTION) && docker compose run --rm demo check
 
 ## Prove it
 test: setup check build ## all tests: checks, unit, contract, integration, end to end
+	@$(RUN_AIRFLOW) pytest
 	@$(PYTEST) packages services deploy tests/images tests/contract tests/integration tests/e2e
 check: setup ## formatting, lint and types
-	@$(RUN) ruff format --check --quiet . && $(RUN) ruff check --quiet . && $(RUN) mypy
+	@$(RUN) ruff format --check --quiet . && $(RUN) ruff check --quiet . && $(RUN) mypy && $(RUN_AIRFLOW) mypy
 test-unit: setup build ## tests that need no network and no server
 	@$(PYTEST) packages services deploy tests/images
+test-airflow: setup ## what a DAG has to be, and its parts
+	@$(RUN_AIRFLOW) pytest
 test-contract: setup ## the borders: wire, Spark, tables, settings
 	@$(PYTEST) tests/contract
 test-integration: setup build ## each service with its real neighbours
@@ -62,6 +71,7 @@ test-long: setup build ## the proofs in their full length
 ## Work on it
 setup: ## install what the project needs into .venv
 	@if [ -d .venv ]; then quiet=--quiet; fi; $(UV) sync --locked --compile-bytecode $$quiet
+	@if [ -d airflow/.venv ]; then quiet=--quiet; fi; $(UV) sync --project airflow --locked --compile-bytecode $$quiet
 build: setup ## download and build the servers into the cache; install Java and Maven where possible
 	@$(RUN) native build
 format: setup ## format and fix what can be fixed
@@ -71,5 +81,5 @@ dashboards: setup ## write Grafana's dashboards anew
 update-golden: setup ## write the golden files anew, for review in the diff
 	@UPDATE_GOLDEN=1 $(PYTEST) packages/pin-schema/tests/test_golden_schema.py
 
-.PHONY: help demo up status logs etl cql sql down reset secrets compose-demo setup build format dashboards update-golden \
-	test check test-unit test-contract test-integration test-e2e test-docker test-long
+.PHONY: help demo up status logs etl cql sql down reset secrets start compose-demo setup build format dashboards update-golden \
+	test check test-unit test-airflow test-contract test-integration test-e2e test-docker test-long

@@ -13,12 +13,14 @@ mkdir -p "$dir"
 chmod 700 "$dir"
 made=0
 
-password() { # unless it is there
+once() { # from a command and the number of random bytes, unless it is there
     [ -s "$dir/$1" ] && return
-    od -An -v -N24 -tx1 /dev/urandom | tr -d ' \n' >"$dir/.$1.partial"
+    "$2" "$3" >"$dir/.$1.partial"
     mv "$dir/.$1.partial" "$dir/$1"
     made=$((made + 1))
 }
+hex() { od -An -v -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
+url_base64() { head -c "$1" /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n'; }
 value() { cat "$dir/$1"; }
 derived() { # from standard input, always: it holds what is in other files
     cat >"$dir/.$1.partial"
@@ -28,17 +30,23 @@ digest() { printf %s "$(value "$1")" | sha256sum | cut -d' ' -f1; }
 
 for name in kafka-admin kafka-ingest kafka-sink kafka-stream kafka-auditor \
     cassandra-admin cassandra-batch cassandra-auditor \
-    postgres-admin postgres-stream postgres-exporter postgres-auditor redis-batch redis-exporter grafana-admin; do
-    password "$name-password"
+    postgres-admin postgres-stream postgres-exporter postgres-auditor redis-batch redis-exporter grafana-admin \
+    airflow-postgres-admin airflow-postgres airflow-admin; do
+    once "$name-password" hex 24
 done
-for name in s3-root s3-sink s3-batch; do
-    password "$name-secret-key"
+for name in s3-root s3-sink s3-batch airflow-api; do
+    once "$name-secret-key" hex 24
 done
+# SHA-512 wants 64 letters; a Fernet key is 32 bytes in this form.
+once airflow-jwt-secret hex 32
+once airflow-fernet-key url_base64 32
 
 for name in admin:pinflow stream:stream_etl auditor:auditor; do
     file=postgres-${name%%:*}
     printf 'postgresql://%s:%s@postgres:5432/pinflow' "${name#*:}" "$(value "$file-password")" | derived "$file-dsn"
 done
+printf 'postgresql+psycopg2://airflow:%s@airflow-postgres:5432/airflow' "$(value airflow-postgres-password)" |
+    derived airflow-postgres-dsn
 printf 'redis://batch-etl:%s@redis:6379/0' "$(value redis-batch-password)" | derived redis-batch-url
 printf '{"redis://exporter@redis:6379": "%s"}' "$(value redis-exporter-password)" | derived redis-exporter-passwords
 derived redis-users <<USERS

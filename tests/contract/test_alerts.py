@@ -1,10 +1,12 @@
 """Alerts and dashboards ask for what exists, and each alert is known to fire and to stay silent."""
 
+import importlib.util
 import json
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -40,6 +42,11 @@ THIRD_PARTY = {
     "caddy_http_request_duration_seconds_count",
     *("pg_up", "pg_stat_activity_count", "pg_database_size_bytes"),
     *("redis_up", "redis_memory_used_bytes", "redis_memory_max_bytes"),
+    *("airflow_heartbeats_total", "airflow_ti_finish", "airflow_triggers_running"),
+    *("airflow_dag_processing_import_errors", "airflow_dag_processing_total_parse_time"),
+    *("airflow_dagrun_duration_success", "airflow_dagrun_duration_success_count"),
+    *("airflow_dagrun_duration_failed_count", "airflow_dagrun_schedule_delay"),
+    *("airflow_executor_open_slots", "airflow_executor_queued_tasks", "airflow_executor_running_tasks"),
 }
 SUFFIXES = {"counter": ("_total", "_created"), "histogram": ("_bucket", "_count", "_sum")}
 
@@ -69,10 +76,24 @@ def families() -> dict[str, set[str]]:
     for metrics in (IngestMetrics, SinkMetrics, StreamMetrics, Readiness):
         metrics(registry)
     BatchMetrics(registry).tell(Run("none"), now=0)
+    airflow = airflow_metrics()
+    airflow.DagMetrics(registry).tell(failed=False, now=0, late_after_seconds=0)
+    airflow.HealthMetrics(registry)
     return {
         family.name: {f"{family.name}{suffix}" for suffix in SUFFIXES.get(family.type, ("",))}
         for family in registry.collect()
     }
+
+
+def airflow_metrics() -> ModuleType:
+    """The metrics of the DAGs, whose environment is another: they need no Airflow."""
+    path = REPOSITORY / "airflow/src/pinflow_airflow/metrics.py"
+    spec = importlib.util.spec_from_file_location("airflow_metrics", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def asked(expr: str) -> set[str]:

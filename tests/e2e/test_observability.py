@@ -22,8 +22,8 @@ from pin_emulator.traffic import traffic
 from service_runtime.kafka import client_options
 
 PATIENCE_SECONDS = 60
-# JMX and the exporters are the compose stack's alone.
-ELSEWHERE = re.compile(r"\b(kafka|cassandra|jvm|pg|redis|node)_")
+# JMX, the exporters and Airflow are the compose stack's alone.
+ELSEWHERE = re.compile(r"\b(kafka|cassandra|jvm|pg|redis|node|airflow|pinflow_dag|pinflow_health)_")
 
 
 @dataclass

@@ -7,6 +7,7 @@ from images.ingredients import (
     POSTGRES_EXPORTER,
     REDIS_EXPORTER,
     ROOTFS,
+    STATSD_EXPORTER,
     UV,
     Cached,
     HostCertificates,
@@ -52,5 +53,8 @@ STAND_INS: tuple[StandIn, ...] = (
         (Cached("program", POSTGRES_EXPORTER),),
     ),
     StandIn("oliver006/redis_exporter:v1.82.0", "redis-exporter", (), (Cached("program", REDIS_EXPORTER),)),
+    StandIn(
+        "prom/statsd-exporter:v0.28.0", "statsd-exporter", (BUSYBOX,), (Cached("program", STATSD_EXPORTER),)
+    ),
     StandIn("grafana/grafana:12.3.0", "grafana", (BUSYBOX, PYTHON), kind="stub"),
 )

@@ -136,3 +136,4 @@ POSTGRES_EXPORTER = go_build(
     "postgres-exporter", "0.19.1", "github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter"
 )
 REDIS_EXPORTER = go_build("redis-exporter", "1.82.0", "github.com/oliver006/redis_exporter")
+STATSD_EXPORTER = go_build("statsd-exporter", "0.28.0", "github.com/prometheus/statsd_exporter")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from dashboards.airflow import AIRFLOW
 from dashboards.batch import BATCH
 from dashboards.ingest import INGEST
 from dashboards.overview import OVERVIEW
@@ -10,7 +11,7 @@ from dashboards.servers import SERVERS
 from dashboards.sink import SINK
 from dashboards.stream import STREAM
 
-DASHBOARDS = (OVERVIEW, INGEST, SINK, BATCH, STREAM, SERVERS)
+DASHBOARDS = (OVERVIEW, INGEST, SINK, BATCH, STREAM, AIRFLOW, SERVERS)
 RATE_INTERVAL = "1m"
 "What Grafana puts in place of $__rate_interval at our scrape interval of 10 s, at least."
 

@@ -1,0 +1,30 @@
+"""Where things are, as the compose file tells it; read when needed, so that an import needs nothing."""
+
+import os
+
+
+def project() -> str:
+    """Name of the compose project whose containers these are."""
+    return _told("PINFLOW_PROJECT")
+
+
+def engine_url() -> str:
+    """Address of the socket proxy."""
+    return _told("DOCKER_HOST")
+
+
+def prometheus_url() -> str:
+    """Address of Prometheus."""
+    return _told("PINFLOW_PROMETHEUS_URL")
+
+
+def pushgateway_url() -> str:
+    """Address of the Pushgateway."""
+    return _told("PINFLOW_PUSHGATEWAY_URL")
+
+
+def _told(variable: str) -> str:
+    try:
+        return os.environ[variable]
+    except KeyError:
+        raise RuntimeError(f"{variable} is not set: deploy/compose/airflow.yaml tells it") from None

@@ -1,0 +1,106 @@
+"""Restarts: until it is ready, three an hour at most, remembered."""
+
+from collections.abc import Callable
+
+from pinflow_airflow.engine import ContainerState
+from pinflow_airflow.health import Finding, Reason
+from pinflow_airflow.mending import (
+    MOST_RESTARTS,
+    READY_WITHIN_SECONDS,
+    WITHIN_SECONDS,
+    History,
+    Mender,
+    recent,
+)
+
+UNHEALTHY = Finding("s3-sink", Reason.UNHEALTHY, "no answer")
+STOPPED = Finding("s3-sink", Reason.STOPPED, "exited with 1")
+NOW = 1_800_000_000.0
+
+
+class Containers:
+    """A container that is ready some seconds after its n-th start, or ends at once before."""
+
+    def __init__(self, well_at: int, seconds: float = 4.0, ends: bool = False) -> None:
+        self.acts: list[str] = []
+        self.now = NOW
+        self._well_at, self._seconds, self._ends = well_at, seconds, ends
+        self._started = NOW
+
+    def look(self, service: str) -> ContainerState:
+        """Tell what it does."""
+        ready = len(self.acts) >= self._well_at and self.now - self._started >= self._seconds
+        status = "exited" if self._ends and not ready and len(self.acts) < self._well_at else "running"
+        health = "healthy" if ready else "starting"
+        return ContainerState(service, status, health, 1, False, "2026-11-27T08:00:00.000000000Z", "")
+
+    def start(self, service: str) -> None:
+        """Note it."""
+        self.acts.append("start")
+        self._started = self.now
+
+    def restart(self, service: str) -> None:
+        """Note it."""
+        self.acts.append("restart")
+        self._started = self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+def mender(containers: Containers, history: History, remember: Callable[[History], None]) -> Mender:
+    """Return a mender on the containers' own time."""
+    return Mender(containers, history, remember, now=lambda: containers.now, sleep=containers.sleep)
+
+
+def test_a_container_that_comes_back_is_restarted_once() -> None:
+    containers, kept = Containers(well_at=1), list[History]()
+    assert mender(containers, {}, kept.append).mend(UNHEALTHY)
+    assert containers.acts == ["restart"]
+    assert kept == [{"s3-sink": [NOW]}]
+
+
+def test_a_stopped_one_is_started() -> None:
+    containers = Containers(well_at=1)
+    assert mender(containers, {}, lambda _: None).mend(STOPPED)
+    assert containers.acts == ["start"]
+
+
+def test_one_that_never_comes_back_is_given_up_after_three_restarts() -> None:
+    containers, kept = Containers(well_at=99), list[History]()
+    assert not mender(containers, {}, kept.append).mend(UNHEALTHY)
+    assert containers.acts == ["restart"] * MOST_RESTARTS
+    assert len(kept[-1]["s3-sink"]) == MOST_RESTARTS
+    assert containers.now - NOW >= MOST_RESTARTS * READY_WITHIN_SECONDS
+
+
+def test_one_that_dies_at_once_is_not_waited_for() -> None:
+    containers = Containers(well_at=99, ends=True)
+    assert not mender(containers, {}, lambda _: None).mend(STOPPED)
+    assert containers.now == NOW
+
+
+def test_restarts_of_earlier_runs_count() -> None:
+    containers = Containers(well_at=1)
+    used = {"s3-sink": [NOW - 100] * MOST_RESTARTS}
+    assert not mender(containers, used, lambda _: None).mend(UNHEALTHY)
+    assert containers.acts == []
+
+
+def test_restarts_of_another_container_do_not_count() -> None:
+    containers, kept = Containers(well_at=1), list[History]()
+    assert mender(containers, {"kafka": [NOW - 100] * MOST_RESTARTS}, kept.append).mend(UNHEALTHY)
+    assert kept[-1]["kafka"] == [NOW - 100] * MOST_RESTARTS
+
+
+def test_restarts_of_an_hour_ago_are_forgotten() -> None:
+    old = {"s3-sink": [NOW - WITHIN_SECONDS, NOW - 10], "kafka": [NOW - WITHIN_SECONDS - 1]}
+    assert recent(old, NOW) == {"s3-sink": [NOW - 10]}
+
+
+def test_a_restart_is_remembered_before_it_is_done() -> None:
+    containers = Containers(well_at=1)
+    seen: list[int] = []
+    mender(containers, {}, lambda _: seen.append(len(containers.acts))).mend(UNHEALTHY)
+    assert seen == [0]
