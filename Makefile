@@ -42,6 +42,8 @@ secrets: ## make every credential of the compose stack, once; then: docker compo
 start: secrets ## start the compose stack in order, by Airflow's DAG pins_runtime
 	@docker compose --profile batch create && docker compose up --wait $(AIRFLOW) \
 		&& docker compose exec -T airflow-api-server python -m pinflow_airflow.start
+stop: ## stop the compose stack, first who would start it again; data stay
+	@docker compose stop airflow-scheduler && docker compose --profile '*' stop
 compose-demo: secrets ## start the compose stack, send the reference dataset through it, show what arrived where
 	@docker compose up --wait && docker compose --profile batch create && docker compose run --rm demo post \
 		&& docker compose run --rm batch-etl$(addprefix -,$(STAGING)) run $(STAGING_OPTION) && docker compose run --rm demo check
@@ -81,5 +83,5 @@ dashboards: setup ## write Grafana's dashboards anew
 update-golden: setup ## write the golden files anew, for review in the diff
 	@UPDATE_GOLDEN=1 $(PYTEST) packages/pin-schema/tests/test_golden_schema.py
 
-.PHONY: help demo up status logs etl cql sql down reset secrets start compose-demo setup build format dashboards update-golden \
+.PHONY: help demo up status logs etl cql sql down reset secrets start stop compose-demo setup build format dashboards update-golden \
 	test check test-unit test-airflow test-contract test-integration test-e2e test-docker test-long

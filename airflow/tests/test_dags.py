@@ -11,6 +11,8 @@ from airflow.sdk import DAG
 from parsing import DAGS, REPOSITORY, parsed
 from pinflow_airflow.reporting import Reports
 
+pytestmark = pytest.mark.must(36, 40)
+
 MOST_SECONDS_TO_PARSE = 1.0
 SECTIONS = ("**Who reads the output.**", "**What a failure costs.**", "**When it is red.**")
 NAMES = sorted(path.stem for path in DAGS.glob("*.py"))

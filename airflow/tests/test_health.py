@@ -4,6 +4,8 @@ import pytest
 from pinflow_airflow.engine import ContainerState
 from pinflow_airflow.health import Finding, Reason, awaited, of_alerts, of_container, together
 
+pytestmark = pytest.mark.must(38)
+
 
 def state(status: str = "running", health: str | None = "healthy", **more: object) -> ContainerState:
     """Return a container's state."""

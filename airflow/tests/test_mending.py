@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from pinflow_airflow.engine import ContainerState
 from pinflow_airflow.health import Finding, Reason
 from pinflow_airflow.mending import (
@@ -12,6 +13,8 @@ from pinflow_airflow.mending import (
     Mender,
     recent,
 )
+
+pytestmark = pytest.mark.must(38)
 
 UNHEALTHY = Finding("s3-sink", Reason.UNHEALTHY, "no answer")
 STOPPED = Finding("s3-sink", Reason.STOPPED, "exited with 1")

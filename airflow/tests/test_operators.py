@@ -9,6 +9,8 @@ from pinflow_airflow import operators
 from pinflow_airflow.engine import Line
 from pinflow_airflow.operators import RunContainer
 
+pytestmark = pytest.mark.must(37)
+
 CONTEXT = Context()
 
 

@@ -19,17 +19,23 @@ from native_stack.display import display_for
 from native_stack.settings import REPOSITORY, NativeSettings
 from rich.console import Console
 
+from compose.schedule import Airflow
 from compose.stack import ComposeStack, MemoryPeak, memory_watched
 
 PROJECT = "pinflow-test"
 JOBS = ("batch-etl", "batch-etl-redis")
+# Made once, with them.
+MADE = (*JOBS, "batch-etl-full", "batch-etl-full-redis", "etl-runs", "airflow-housekeeping")
 # Done, or nothing to do.
 DONE = {0, 10}
-PORTS = ("https", "prometheus", "alertmanager", "grafana")
+PORTS = ("https", "prometheus", "alertmanager", "grafana", "airflow")
 # A stack of its own, three times as large.
 collect_ignore = [] if os.environ.get("PINFLOW_LONG") else ["test_cluster.py"]
 # The first test pays for images, start and dataset.
 LONGEST_SECONDS = 1800
+# In this order: what pins_health brings back, pins_batch needs.
+SCHEDULED = ("pins_health", "pins_batch", "pins_housekeeping")
+TRAFFIC = ["--rate", "100", "--duration", "5", "--url", "http://ingest-api:8000"]
 # What a run tells in its last lines, red or green.
 FIGURES: list[str] = []
 
@@ -89,6 +95,8 @@ def running(docker: Docker, project: str, secrets: Path, *options: str) -> Itera
     ports = {name: _free_port() for name in PORTS}
     # A version of its own: images of a stack that runs here stay what they are.
     environment = {"PINFLOW_SECRETS_DIR": str(secrets), "PINFLOW_VERSION": "test"}
+    # Tests say themselves when the schedule runs what.
+    environment["PINFLOW_DAGS_PAUSED"] = "true"
     environment |= {f"PINFLOW_{name.upper()}_PORT": str(port) for name, port in ports.items()}
     subprocess.run(
         ["sh", str(REPOSITORY / "deploy/compose/secrets.sh")], env=os.environ | environment, check=True
@@ -111,7 +119,7 @@ def running(docker: Docker, project: str, secrets: Path, *options: str) -> Itera
 def loaded(stack: ComposeStack) -> Loaded:
     """The demo, as README tells it, while the memory of all containers is watched."""
     # Made once, as an operator does, and from then on only started.
-    stack.compose("create", "--no-build", *JOBS)
+    stack.compose("--profile", "batch", "create", "--no-build")
     with memory_watched(stack) as peak:
         stack.compose("run", "--rm", "--no-TTY", "demo", "post")
         for job in JOBS:
@@ -121,6 +129,22 @@ def loaded(stack: ComposeStack) -> Loaded:
         f"{PROJECT}: peak memory with batch running {peak.total:.0f} MiB, of which {peak.largest()}"
     )
     return Loaded(checked.returncode, checked.stdout + checked.stderr, peak)
+
+
+@pytest.fixture(scope="session")
+def airflow(stack: ComposeStack) -> Airflow:
+    """The schedule, as its administrator has it."""
+    return Airflow(stack.ports["airflow"], (stack.secrets / "airflow-admin-password").read_text())
+
+
+@pytest.fixture(scope="session")
+def ran(stack: ComposeStack, loaded: Loaded, airflow: Airflow) -> dict[str, str]:
+    """Let the schedule run each of its DAGs once; return the runs by DAG. Before that, s3-sink is killed."""
+    stack.docker.run("kill", stack.container("s3-sink"))
+    stack.compose("run", "--rm", "--no-TTY", "emulator", "stream", *TRAFFIC)
+    runs = {dag_id: airflow.scheduled(dag_id) for dag_id in SCHEDULED}
+    FIGURES.append(f"{PROJECT}: scheduled runs took {airflow.seconds}")
+    return runs
 
 
 def _free_port() -> int:

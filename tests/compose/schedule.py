@@ -2,12 +2,14 @@
 
 import json
 import time
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
+Seen = TypeVar("Seen")
 OVER = {"success", "failed"}
 POLL_SECONDS = 1.0
 
@@ -18,6 +20,8 @@ class Airflow:
     def __init__(self, port: int, password: str | None = None) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._password = password
+        # How long the last run of each DAG took, from its order to its end.
+        self.seconds: dict[str, int] = {}
 
     @cached_property
     def _token(self) -> str:
@@ -37,13 +41,27 @@ class Airflow:
             return error.code
         return 200
 
+    def login_status(self) -> int:
+        """Return the HTTP status of a try to log in."""
+        try:
+            return 200 if self._token else 0
+        except HTTPError as error:
+            return error.code
+
+    def people(self) -> list[dict[str, Any]]:
+        """Return every account."""
+        people = self._ask("GET", "/auth/fab/v1/users", None, token=self._token)["users"]
+        assert isinstance(people, list)
+        return people
+
     def _ask(self, method: str, path: str, body: dict[str, Any] | None, token: str | None) -> Any:
         headers = {"Content-Type": "application/json"} | (
             {"Authorization": f"Bearer {token}"} if token else {}
         )
         data = None if body is None else json.dumps(body).encode()
         with urlopen(Request(f"{self.url}{path}", data, headers, method=method), timeout=30) as answer:
-            return json.load(answer)
+            told = answer.read()
+            return json.loads(told) if told else None
 
     def unpause(self, dag_id: str) -> None:
         """Let the schedule run it."""
@@ -53,6 +71,34 @@ class Airflow:
         """Keep the schedule from running it."""
         self.ask("PATCH", f"/dags/{dag_id}", {"is_paused": True})
 
+    def scheduled(self, dag_id: str, within: float = 240) -> str:
+        """Wake a DAG, so that its schedule makes up for the last missed run; return that run's id at its end."""
+        started = time.monotonic()
+        self.unpause(dag_id)
+        try:
+            run_id = self._first_scheduled(dag_id)
+            assert self.ended(dag_id, run_id, within) == "success", self.tasks(dag_id, run_id)
+        finally:
+            self.pause(dag_id)
+        self.seconds[dag_id] = round(time.monotonic() - started)
+        return run_id
+
+    def _first_scheduled(self, dag_id: str) -> str:
+        path = f"/dags/{dag_id}/dagRuns?run_type=scheduled"
+        runs = wait_for(lambda: self.ask("GET", path)["dag_runs"], f"a scheduled run of {dag_id}")
+        return str(runs[0]["dag_run_id"])
+
+    def run(self, dag_id: str, within: float = 240) -> tuple[str, str]:
+        """Run a DAG by hand to its end; return its run's id and its state."""
+        started = time.monotonic()
+        self.unpause(dag_id)
+        try:
+            run_id = self.trigger(dag_id)
+            return run_id, self.ended(dag_id, run_id, within)
+        finally:
+            self.pause(dag_id)
+            self.seconds[dag_id] = round(time.monotonic() - started)
+
     def trigger(self, dag_id: str) -> str:
         """Start a run and return its id."""
         run = self.ask("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})
@@ -60,13 +106,13 @@ class Airflow:
 
     def ended(self, dag_id: str, run_id: str, within: float) -> str:
         """Wait for a run's end and return its state."""
-        deadline = time.monotonic() + within
-        while time.monotonic() < deadline:
-            state = str(self.ask("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id)}")["state"])
-            if state in OVER:
-                return state
-            time.sleep(POLL_SECONDS)
-        raise AssertionError(f"{dag_id} {run_id} is not over after {within} s: {self.tasks(dag_id, run_id)}")
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}"
+
+        def state() -> str | None:
+            now = str(self.ask("GET", path)["state"])
+            return now if now in OVER else None
+
+        return wait_for(state, f"the end of {dag_id} {run_id}", within)
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Return the state of each task of a run."""
@@ -81,4 +127,16 @@ class Airflow:
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """Return a task's log as a person sees it."""
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/logs/{attempt}"
-        return "\n".join(str(line.get("event", "")) for line in self.ask("GET", path)["content"])
+        lines = self.ask("GET", path)["content"]
+        errors = [error["exc_value"] for line in lines for error in line.get("error_detail") or ()]
+        return "\n".join([*(str(line.get("event", "")) for line in lines), *errors])
+
+
+def wait_for(look: Callable[[], Seen | None], what: str, within: float = 60) -> Seen:
+    """Look until there is something to be seen, and return it."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if seen := look():
+            return seen
+        time.sleep(POLL_SECONDS)
+    raise AssertionError(f"not seen within {within:.0f} s: {what}")

@@ -19,7 +19,8 @@ ALWAYS = frozenset(
     {
         "kafka", "s3", "cassandra", "postgres", "redis", "ingest-api", "s3-sink", "stream-etl", "edge",
         "socket-proxy", "prometheus", "alertmanager", "pushgateway", "node-exporter", "postgres-exporter",
-        "redis-exporter", "grafana",
+        "redis-exporter", "statsd-exporter", "grafana", "airflow-postgres", "airflow-api-server",
+        "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer",
     }
 )  # fmt: skip
 MIB = 1024 * 1024

@@ -14,7 +14,7 @@ SEEN_WITHIN_SECONDS = 90
 TRAFFIC = ["--rate", "20", "--duration", "5", "--url", "http://ingest-api:8000"]
 TARGETS = {
     "ingest-api", "s3-sink", "stream-etl", "pushgateway", "kafka", "cassandra", "postgres", "redis",
-    "node", "edge", "prometheus", "alertmanager",
+    "node", "edge", "prometheus", "alertmanager", "airflow",
 }  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def test_an_exporter_gets_through_to_its_server(stack: ComposeStack, loaded: Loa
     assert [sample["value"][1] for sample in stack.prometheus(server)] == ["1"]
 
 
-def test_every_panel_shows_something_while_pins_flow(stack: ComposeStack, loaded: Loaded) -> None:
+def test_every_panel_shows_something_while_pins_flow(stack: ComposeStack, ran: dict[str, str]) -> None:
     waiting = list(panel_queries())
     assert waiting
     deadline = time.monotonic() + SEEN_WITHIN_SECONDS

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from native_stack.settings import REPOSITORY
 
-from compose.conftest import JOBS
+from compose.conftest import MADE
 from compose.stack import ALWAYS, ComposeStack
 
 pytestmark = pytest.mark.must(30)
@@ -20,14 +21,18 @@ OF_THE_HOST = {
 }
 RUNNING = sorted(ALWAYS)
 # What ends by itself, or is there for a look.
-OTHERS = {"migrate": "on-failure", **dict.fromkeys((*JOBS, "demo"), "no"), "emulator": "unless-stopped"}
+OTHERS = {
+    **dict.fromkeys(("migrate", "airflow-migrate"), "on-failure"),
+    **dict.fromkeys((*MADE, "demo"), "no"),
+    "emulator": "unless-stopped",
+}
 ALL = [*RUNNING, *OTHERS]
 
 
 @pytest.fixture(scope="module")
 def made(stack: ComposeStack) -> ComposeStack:
     """The stack, with a container also of what does not run now."""
-    stack.compose("create", "--no-build", *JOBS, "demo", "emulator")
+    stack.compose("create", "--no-build", *MADE, "demo", "emulator")
     return stack
 
 
@@ -84,7 +89,7 @@ def test_a_container_sees_of_the_host_only_what_it_must(
         if mount["Type"] != "bind":
             continue
         assert not mount["RW"], mount
-        ours = mount["Source"].startswith(str(stack.secrets)) or "/deploy/" in mount["Source"]
+        ours = mount["Source"].startswith((f"{stack.secrets}/", f"{REPOSITORY}/"))
         assert ours or mount["Source"] in OF_THE_HOST.get(service, set()), mount
 
 

@@ -1,6 +1,7 @@
 """The socket proxy: what a scheduler needs of the engine, for this project's containers, and nothing else."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,9 @@ print(connection.getresponse().status)
 
 
 def status(stack: ComposeStack, method: str, path: str, body: str | None = None) -> int:
-    """Ask as a scheduler would: from a container on the network `scheduler`."""
-    image = stack.inspect("ingest-api")["Config"]["Image"]
-    run = ["run", "--rm", "--network", f"{stack.project}_scheduler", "--entrypoint", "python", image]
-    return int(stack.docker.run(*run, "-c", ASK, json.dumps([method, path, body])))
+    """Ask from where tasks run."""
+    asked = json.dumps([method, path, body])
+    return int(stack.docker.run("exec", stack.container("airflow-scheduler"), "python", "-c", ASK, asked))
 
 
 def test_a_job_can_be_started_awaited_looked_at_and_read(stack: ComposeStack, loaded: Loaded) -> None:
@@ -56,6 +56,18 @@ def test_a_job_can_be_started_awaited_looked_at_and_read(stack: ComposeStack, lo
 )
 def test_everything_else_is_refused(stack: ComposeStack, method: str, path: str) -> None:
     assert status(stack, method, path.format(stack.container("redis"))) == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    [{"Privileged": True}, {"Binds": ["/:/host"]}, {"PidMode": "host"}, {"CapAdd": ["ALL"]}],
+    ids=lambda host: next(iter(host)),
+)
+def test_a_container_with_the_keys_of_the_host_cannot_be_made(
+    stack: ComposeStack, host: dict[str, Any]
+) -> None:
+    body = json.dumps({"Image": "pinflow/airflow:test", "HostConfig": host})
+    assert status(stack, "POST", "/containers/create?name=pinflow-evil", body) == 403
 
 
 def test_a_start_with_another_configuration_in_its_body_is_refused(stack: ComposeStack) -> None:

@@ -107,7 +107,7 @@ def test_every_container_is_hardened_and_nobody_elses_image_is_taken_for_ours() 
 def test_a_switch_of_staging_is_a_service_of_its_own() -> None:
     make = ["make", "--dry-run", "--directory", str(REPOSITORY), "compose-demo", "STAGING=redis"]
     told = subprocess.run(make, check=True, capture_output=True, text=True).stdout
-    assert "docker compose run --rm batch-etl-redis && " in told
+    assert "docker compose run --rm batch-etl-redis run --staging redis && " in told
     assert "batch-etl-redis" in dict(services())
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from pinflow_airflow import loglines
 from pinflow_airflow.engine import ContainerState, Engine, EngineAway
 
 POLL_SECONDS = 2.0
@@ -43,7 +44,8 @@ class ContainerEnds(BaseTrigger):
         state = engine.look(self.service)
         for line in engine.log(self.service, self.since):
             if line.at > self.since:
-                self.log.info(line.text)
+                level, text = loglines.read(line.text)
+                self.log.log(level, "%s", text)
                 self.since = line.at
         return state
 
