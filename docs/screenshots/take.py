@@ -1,6 +1,10 @@
 """Take the pictures of the DAGs' pages anew, of a running Airflow, in a real browser.
 
 It needs Chromium, and of each DAG a run that went well; it tells what is missing. It starts no run itself.
+
+    make start         # brings up the stack, by a run of pins_runtime
+    make screenshots   # then look at docs/screenshots/*.png before you commit them
+    make screenshots ARGS="--address http://127.0.0.1:18080 --password-file /elsewhere/airflow-admin-password"
 """
 
 import argparse
@@ -176,13 +180,11 @@ def pictures(airflow: Airflow) -> list[Picture]:
         "pins_runtime/open-groups": ["servers", "services", "observers"],
         **divided("graph", 77),
     }
-    log = {"default_dag_view": "grid", "log_show_timestamp": True, **divided("grid", 29)}
-    # Its lines have a time of their own.
-    log_of_a_job = {**log, "log_show_timestamp": False}
+    log = {"default_dag_view": "grid", **divided("grid", 29)}
     return [
         Picture("dags", "/dags", "pins_runtime", at_its_end=True),
         Picture("pins_runtime", runtime, "^success$", graph),
-        Picture("pins_batch", f"{batch}/tasks/load", "batch-etl ended with 0", log_of_a_job),
+        Picture("pins_batch", f"{batch}/tasks/load", "batch-etl ended with 0", log),
         Picture("pins_health", f"{health}/tasks/mend", r"restart \d of \d", log),
         Picture("pins_redis_comparison", f"{comparison}/tasks/compare", r"total +[\d.]+ +[\d.]+", log),
     ]
@@ -208,9 +210,9 @@ def settled(page: Page) -> bytes:
 
 def keep(png: bytes, file: Path) -> str:
     """Write a picture with a palette, which makes it a third of the size, and return what was written."""
-    # Of the ways to choose 256 colours the one that keeps the rare ones: those of states.
-    colours = Image.Quantize.MAXCOVERAGE
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(method=colours).save(file, optimize=True)
+    # This choice of 256 colours keeps the rare ones, those of states; kmeans keeps the others true.
+    best = Image.open(io.BytesIO(png)).convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE, kmeans=1)
+    best.save(file, optimize=True)
     return f"{file} {file.stat().st_size // 1000} kB"
 
 

@@ -72,7 +72,7 @@ class Airflow:
         self.ask("PATCH", f"/dags/{dag_id}", {"is_paused": True})
 
     def scheduled(self, dag_id: str, within: float = 240) -> str:
-        """Wake a DAG, so that its schedule makes up for the last missed run; return that run's id at its end."""
+        """Wake a DAG, so that its schedule makes up for the last missed run; return that run at its end."""
         started = time.monotonic()
         self.unpause(dag_id)
         try:

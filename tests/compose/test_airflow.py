@@ -1,7 +1,5 @@
 """The schedule on the real stack: what each DAG does, and who may ask."""
 
-import json
-
 import pytest
 
 from compose.schedule import Airflow, wait_for
@@ -72,8 +70,6 @@ def test_a_killed_container_comes_back(stack: ComposeStack, airflow: Airflow, ra
     )
     assert airflow.result("pins_health", run, "mend") == ["s3-sink"]
     assert stack.health("s3-sink") == "healthy"
-    restarts = airflow.ask("GET", "/variables/pins_health_restarts")["value"]
-    assert len(json.loads(restarts)["s3-sink"]) == 1
 
 
 def test_a_batch_is_loaded_and_adds_up(airflow: Airflow, ran: dict[str, str]) -> None:

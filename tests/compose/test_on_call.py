@@ -55,6 +55,11 @@ def over(stack: ComposeStack, name: str, **labels: str) -> bool:
     return wait_for(lambda: alert(stack, name, **labels) is None, f"the end of {name}", TOLD_WITHIN_SECONDS)
 
 
+def restarts(airflow: Airflow, container: str) -> int:
+    """Return how often pins_health has restarted a container within the hour."""
+    return len(json.loads(airflow.ask("GET", "/variables/pins_health_restarts")["value"])[container])
+
+
 def test_a_batch_that_fails_is_told_until_one_ends_well(stack: ComposeStack, airflow: Airflow) -> None:
     with replaced(stack, "batch-etl", "run", "--date", "yesterday"):
         run, state = airflow.run("pins_batch")
@@ -75,16 +80,15 @@ def test_a_container_that_does_not_come_back_is_given_up_and_told_with_the_reaso
     with replaced(stack, "redis-exporter", "--no-such-option"):
         run, state = airflow.run("pins_health")
         assert state == "failed"
-        assert airflow.log("pins_health", run, "mend").count("redis-exporter: stopped: ") == 4
-        assert "restart 3 of 3" in airflow.log("pins_health", run, "mend")
+        assert "restarted 3 times within the hour" in airflow.log("pins_health", run, "mend")
         assert "redis-exporter: stopped: exited with 2" in airflow.log("pins_health", run, "judge")
+        # Awake, the schedule may have had a run of its own meanwhile: it counts as well.
+        assert restarts(airflow, "redis-exporter") == 3
         heard = told(stack, "ContainerGivenUp", container="redis-exporter")
         assert heard["labels"]["reason"] == "stopped"
         assert heard["annotations"]["runbook"] == "docs/runbooks/container-given-up.md"
-        # Not a fourth time within the hour.
-        again, state = airflow.run("pins_health")
-        assert state == "failed"
-        assert "restart" not in airflow.log("pins_health", again, "mend").replace("restarted 3 times", "")
+        assert airflow.run("pins_health")[1] == "failed"
+        assert restarts(airflow, "redis-exporter") == 3
     # As the runbook says.
     stack.compose("up", "--detach", "--no-build", "--no-deps", "redis-exporter")
     airflow.ask("DELETE", "/variables/pins_health_restarts")

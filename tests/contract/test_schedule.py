@@ -38,6 +38,8 @@ def test_every_exit_code_of_the_job_means_something_to_the_schedule(exits: Modul
 def test_the_schedule_knows_no_code_that_the_job_does_not_document(exits: ModuleType) -> None:
     page = (REPOSITORY / "services/batch-etl/README.md").read_text()
     table = page[page.index("## Exit codes") : page.index("## Settings")]
-    documented = {int(code) for cell in re.findall(r"^\| ([\d, ]+) \|", table, re.M) for code in cell.split(", ")}
+    documented = {
+        int(code) for cell in re.findall(r"^\| ([\d, ]+) \|", table, re.M) for code in cell.split(", ")
+    }
     # That one is the engine's: nothing of the job runs any more to end it otherwise.
     assert set(exits.MEANINGS) - {137} == documented - {1}
