@@ -7,6 +7,7 @@ RUN := $(UV) run --locked --quiet
 RUN_AIRFLOW := $(UV) run --directory airflow --locked --quiet
 PYTEST := $(RUN) pytest
 STAGING_OPTION := $(if $(STAGING),--staging $(STAGING))
+BROWSE := $(UV) run --no-project --quiet --with playwright==1.65.2 --with pillow==13.0.0
 # Exit code of batch-etl: there was nothing to do.
 NOTHING_TO_DO := 10
 AIRFLOW := airflow-api-server airflow-scheduler airflow-dag-processor airflow-triggerer
@@ -80,8 +81,10 @@ format: setup ## format and fix what can be fixed
 	@$(RUN) ruff format . && $(RUN) ruff check --fix .
 dashboards: setup ## write Grafana's dashboards anew
 	@$(RUN) dashboards
+screenshots: ## take the pictures of docs/screenshots anew, of the running Airflow; needs chromium
+	@$(BROWSE) python docs/screenshots/take.py $(ARGS)
 update-golden: setup ## write the golden files anew, for review in the diff
 	@UPDATE_GOLDEN=1 $(PYTEST) packages/pin-schema/tests/test_golden_schema.py
 
-.PHONY: help demo up status logs etl cql sql down reset secrets start stop compose-demo setup build format dashboards update-golden \
+.PHONY: help demo up status logs etl cql sql down reset secrets start stop compose-demo setup build format dashboards screenshots update-golden \
 	test check test-unit test-airflow test-contract test-integration test-e2e test-docker test-long

@@ -4,14 +4,17 @@ Starts batch-etl, copies its log here, and holds the run to its accounting: read
 rejected. A run takes what the catalogue does not have yet, whenever it came, so one run catches up for all
 that were missed, and a second one changes nothing. Nothing to do: both tasks are skipped.
 
-**Who reads the output.** Everybody who asks the catalogue (Cassandra `pinterest.pins`), and every DAG that
-is scheduled on the asset `pins_catalogue`; its events hold the counts of the run.
+## Who reads the output
+Everybody who asks the catalogue (Cassandra `pinterest.pins`), and every DAG that is scheduled on the asset
+`pins_catalogue`; its events hold the counts of the run.
 
-**What a failure costs.** The catalogue is an hour older. The next run loads what this one did not.
+## What a failure costs
+The catalogue is an hour older. The next run loads what this one did not.
 
-**When it is red.** `load` says how the job ended and its log is above; exit codes:
-services/batch-etl/README.md, and docs/runbooks/batch-exits-75.md. `account` is red when the counts do not
-add up: that is a bug, keep the row of `etl_runs`.
+## When it is red
+`load` says how the job ended and its log is above; exit codes: services/batch-etl/README.md, and
+docs/runbooks/batch-exits-75.md. `account` is red when the counts do not add up: that is a bug, keep the row
+of `etl_runs`.
 """
 
 from datetime import timedelta

@@ -4,15 +4,17 @@ Every five minutes: what the engine says of each container, what each service sa
 Prometheus's rules say of lags, checkpoints and disks. What is stopped, unhealthy or stands still is
 restarted, three times an hour at most; what waits for something else is not: that something is.
 
-**Who reads the output.** The person on call: a red run names each sick container, of what, and in which
-words it says so. Prometheus has it as `pinflow_health_sick`.
+## Who reads the output
+The person on call: a red run names each sick container, of what, and in which words it says so. Prometheus
+has it as `pinflow_health_sick`.
 
-**What a failure costs.** Something is sick and did not mend. Until somebody looks, its stage stands still;
-nothing is lost.
+## What a failure costs
+Something is sick and did not mend. Until somebody looks, its stage stands still; nothing is lost.
 
-**When it is red.** docs/runbooks/container-given-up.md. A container that you stopped on purpose is started
-again: pause this DAG first. The Variable `pins_health_restarts` holds what was restarted when; deleted, it
-gives three more tries.
+## When it is red
+docs/runbooks/container-given-up.md. A container that you stopped on purpose is started again: pause this
+DAG first. The Variable `pins_health_restarts` holds what was restarted when; deleted, it gives three more
+tries.
 """
 
 from datetime import timedelta

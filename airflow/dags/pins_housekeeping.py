@@ -3,12 +3,14 @@
 Every night: deletes what is older than a month from Airflow's own database and from its logs. It touches no
 pin.
 
-**Who reads the output.** Nobody: it is there so that a disk does not fill (P6).
+## Who reads the output
+Nobody: it is there so that a disk does not fill (P6).
 
-**What a failure costs.** Some megabytes a day.
+## What a failure costs
+Some megabytes a day.
 
-**When it is red.** The log of the container airflow-housekeeping says why; the next night deletes what this
-one did not.
+## When it is red
+The log of the container airflow-housekeeping says why; the next night deletes what this one did not.
 """
 
 from datetime import timedelta

@@ -3,14 +3,14 @@
 Runs `batch-etl run --full` over the same archive, first without staging, then with its steps in Redis, and
 lays the seconds of their steps side by side, from `pinterest.etl_runs`. The second load changes no row.
 
-**Who reads the output.** Whoever decides about staging: the result of `compare`, which is a table in its
-log too.
+## Who reads the output
+Whoever decides about staging: the result of `compare`, which is a table in its log too.
 
-**What a failure costs.** Nothing but the comparison; the hourly load waits until it is over, as both need
-the memory.
+## What a failure costs
+Nothing but the comparison; the hourly load waits until it is over, as both need the memory.
 
-**When it is red.** As `pins_batch`. Redis too small for the archive shows as `stages_lost`:
-docs/runbooks/batch-exits-75.md.
+## When it is red
+As `pins_batch`. Redis too small for the archive shows as `stages_lost`: docs/runbooks/batch-exits-75.md.
 """
 
 from datetime import timedelta

@@ -3,14 +3,16 @@
 Servers, then the migrations, then our services, then those who watch; each is started when it does not run,
 and awaited until it is ready. What runs already stays as it is, so it may be run at any time.
 
-**Who reads the output.** Whoever starts the stack (`make start`), or starts it again after a maintenance.
+## Who reads the output
+Whoever starts the stack (`make start`), or starts it again after a maintenance.
 
-**What a failure costs.** What comes after the red task is not started. Nothing is lost: pins are refused,
-not swallowed.
+## What a failure costs
+What comes after the red task is not started. Nothing is lost: pins are refused, not swallowed.
 
-**When it is red.** The task bears the name of the container, and its log says what the container does
-instead. Look into the container's own log, mend it, and clear the task. `does not exist` means: `docker
-compose create`, then clear it.
+## When it is red
+The task bears the name of the container, and its log says what the container does instead. Look into the
+container's own log, mend it, and clear the task. `does not exist` means: `docker compose create`, then
+clear it.
 """
 
 from datetime import timedelta

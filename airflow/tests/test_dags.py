@@ -14,7 +14,7 @@ from pinflow_airflow.reporting import Reports
 pytestmark = pytest.mark.must(36, 40)
 
 MOST_SECONDS_TO_PARSE = 1.0
-SECTIONS = ("**Who reads the output.**", "**What a failure costs.**", "**When it is red.**")
+SECTIONS = ("## Who reads the output", "## What a failure costs", "## When it is red")
 NAMES = sorted(path.stem for path in DAGS.glob("*.py"))
 
 
