@@ -104,6 +104,11 @@ def test_every_container_is_hardened_and_nobody_elses_image_is_taken_for_ours() 
         assert ("build" in service) == ours, name
 
 
+def test_only_what_runs_tasks_reaches_the_socket_proxy() -> None:
+    reaching = {name for name, service in services() if "scheduler" in service.get("networks", ())}
+    assert reaching == {"socket-proxy", "airflow-scheduler", "airflow-triggerer"}
+
+
 def test_a_switch_of_staging_is_a_service_of_its_own() -> None:
     make = ["make", "--dry-run", "--directory", str(REPOSITORY), "compose-demo", "STAGING=redis"]
     told = subprocess.run(make, check=True, capture_output=True, text=True).stdout
