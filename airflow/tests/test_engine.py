@@ -4,8 +4,9 @@ from typing import Any
 
 import docker
 import pytest
-from docker.errors import DockerException, NotFound
-from pinflow_airflow.engine import ContainerMissing, Engine, EngineAway, Line
+import requests
+from docker.errors import APIError, DockerException, NotFound
+from pinflow_airflow.engine import ContainerMissing, Engine, EngineAway, EngineRefused, Line
 
 STATE = {
     "Status": "running", "ExitCode": 0, "OOMKilled": False, "StartedAt": "2026-11-27T08:00:00.5Z",
@@ -64,6 +65,19 @@ def test_a_missing_container_says_which_command_makes_it(
 ) -> None:
     monkeypatch.setattr(Api, "error", NotFound("no such container"))
     with pytest.raises(ContainerMissing, match="docker compose create s3-sink"):
+        engine.look("s3-sink")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(502, EngineAway), (500, EngineRefused), (403, EngineRefused), (409, EngineRefused)]
+)
+def test_what_the_engine_refuses_is_no_engine_that_is_away(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, status: int, kind: type[Exception]
+) -> None:
+    answer = requests.Response()
+    answer.status_code = status
+    monkeypatch.setattr(Api, "error", APIError("refused", response=answer, explanation="port is taken"))
+    with pytest.raises(kind, match="port is taken"):
         engine.look("s3-sink")
 
 

@@ -28,8 +28,8 @@ def test_what_does_not_run_is_stopped_and_says_how_it_ended() -> None:
     assert found == Finding("s3-sink", Reason.STOPPED, "exited with 137, for its memory")
 
 
-def test_what_is_paused_does_not_run_either() -> None:
-    assert of_container(state("paused"), {}).reason is Reason.STOPPED  # type: ignore[union-attr]
+def test_what_is_paused_cannot_just_be_started() -> None:
+    assert of_container(state("paused"), {}).reason is Reason.UNHEALTHY  # type: ignore[union-attr]
 
 
 def test_what_starts_again_and_again_is_unhealthy() -> None:

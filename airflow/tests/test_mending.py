@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from pinflow_airflow.engine import ContainerState
+from pinflow_airflow.engine import ContainerState, EngineRefused
 from pinflow_airflow.health import Finding, Reason
 from pinflow_airflow.mending import (
     MOST_RESTARTS,
@@ -29,6 +29,7 @@ class Containers:
         self.now = NOW
         self._well_at, self._seconds, self._ends = well_at, seconds, ends
         self._started = NOW
+        self.refuses = False
 
     def look(self, service: str) -> ContainerState:
         """Tell what it does."""
@@ -38,8 +39,10 @@ class Containers:
         return ContainerState(service, status, health, 1, False, "2026-11-27T08:00:00.000000000Z", "")
 
     def start(self, service: str) -> None:
-        """Note it."""
+        """Note it, or refuse."""
         self.acts.append("start")
+        if self.refuses:
+            raise EngineRefused("port is already allocated")
         self._started = self.now
 
     def restart(self, service: str) -> None:
@@ -82,6 +85,16 @@ def test_one_that_dies_at_once_is_not_waited_for() -> None:
     containers = Containers(well_at=99, ends=True)
     assert not mender(containers, {}, lambda _: None).mend(STOPPED)
     assert containers.now == NOW
+
+
+def test_one_that_the_engine_refuses_to_start_is_given_up_and_the_next_one_mended() -> None:
+    containers = Containers(well_at=1)
+    both = mender(containers, {}, lambda _: None)
+    containers.refuses = True
+    assert not both.mend(STOPPED)
+    assert containers.acts == ["start"] * MOST_RESTARTS
+    containers.refuses = False
+    assert both.mend(Finding("kafka", Reason.STOPPED, "exited with 1"))
 
 
 def test_restarts_of_earlier_runs_count() -> None:

@@ -6,18 +6,24 @@ from datetime import datetime
 from typing import Any
 
 import docker
-from docker.errors import DockerException, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
 from pinflow_airflow import settings
 
 TIMEOUT_SECONDS = 30
+# The socket proxy's own answers when it does not reach the engine.
+BEHIND_THE_PROXY = {502, 503, 504}
 # Longer than the longest stop_grace_period of the compose files.
 STOP_SECONDS = 90
 
 
 class EngineAway(Exception):  # noqa: N818
     """The engine does not answer, or the socket proxy does not reach it: not now."""
+
+
+class EngineRefused(Exception):  # noqa: N818
+    """The engine does not do it, and says why: a port that is taken, a file that is not there."""
 
 
 class ContainerMissing(Exception):  # noqa: N818
@@ -74,7 +80,7 @@ class Line:
 class Engine:
     """This project's containers by the names of their services.
 
-    Its calls raise EngineAway and ContainerMissing, and block for seconds at most.
+    Its calls raise EngineAway, EngineRefused and ContainerMissing; they block as long as a container stops.
     """
 
     def __init__(self, url: str, project: str) -> None:
@@ -134,6 +140,9 @@ class Engine:
             return getattr(self._api, verb)(name, **options)
         except NotFound:
             raise ContainerMissing(service, name) from None
+        except APIError as error:
+            kind = EngineAway if error.status_code in BEHIND_THE_PROXY else EngineRefused
+            raise kind(f"the engine did not {verb} {name}: {error.explanation}") from error
         except (DockerException, RequestException) as error:
             raise EngineAway(f"the engine did not {verb} {name}: {error}") from error
 

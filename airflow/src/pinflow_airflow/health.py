@@ -72,10 +72,12 @@ ALERTS = {
 
 def of_container(state: ContainerState, awaited: Mapping[str, str]) -> Finding | None:
     """What a container's state says; `awaited` is what it says itself it waits for, with the reason."""
-    if state.status not in {"running", "restarting"}:
+    if not state.is_running:
         return Finding(state.service, Reason.STOPPED, state.said)
     if state.status == "restarting":
         return Finding(state.service, Reason.UNHEALTHY, f"it dies and starts again and again: {state.said}")
+    if state.status == "paused":
+        return Finding(state.service, Reason.UNHEALTHY, "it is paused")
     if state.health != "unhealthy":
         return None
     if awaited:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from pinflow_airflow.engine import ContainerState
+from pinflow_airflow.engine import ContainerState, EngineRefused
 from pinflow_airflow.health import Finding, Reason
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,12 @@ class Mender:
         while len(self._history.get(container, ())) < MOST_RESTARTS:
             self._note(container)
             log.info("%s: restart %d of %d", finding, len(self._history[container]), MOST_RESTARTS)
-            # A stop that hangs must not hold up a container that does not even run.
-            (self._engine.start if finding.reason is Reason.STOPPED else self._engine.restart)(container)
+            try:
+                # A stop that hangs must not hold up a container that does not even run.
+                (self._engine.start if finding.reason is Reason.STOPPED else self._engine.restart)(container)
+            except EngineRefused as error:
+                log.warning("%s", error)
+                continue
             state = self._awaited(container)
             if state.is_ready:
                 log.info("%s is ready", container)
