@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from pinflow_airflow.engine import ContainerState, EngineRefused
+from pinflow_airflow.engine import SETTLED_SECONDS, ContainerState, EngineRefused
 from pinflow_airflow.health import Finding, Reason
 from pinflow_airflow.mending import (
     MOST_RESTARTS,
@@ -24,18 +24,19 @@ NOW = 1_800_000_000.0
 class Containers:
     """A container that is ready some seconds after its n-th start, or ends at once before."""
 
-    def __init__(self, well_at: int, seconds: float = 4.0, ends: bool = False) -> None:
+    def __init__(self, well_at: int, seconds: float = 4.0, ends: bool = False, asked: bool = True) -> None:
         self.acts: list[str] = []
         self.now = NOW
-        self._well_at, self._seconds, self._ends = well_at, seconds, ends
+        self._well_at, self._seconds, self._ends, self._asked = well_at, seconds, ends, asked
         self._started = NOW
         self.refuses = False
 
     def look(self, service: str) -> ContainerState:
         """Tell what it does."""
-        ready = len(self.acts) >= self._well_at and self.now - self._started >= self._seconds
-        status = "exited" if self._ends and not ready and len(self.acts) < self._well_at else "running"
-        health = "healthy" if ready else "starting"
+        is_old = self.now - self._started >= self._seconds
+        ready = is_old and len(self.acts) >= self._well_at
+        status = "exited" if self._ends and is_old and not ready else "running"
+        health = ("healthy" if ready else "starting") if self._asked else None
         return ContainerState(service, status, health, 1, False, "2026-11-27T08:00:00.000000000Z", "")
 
     def start(self, service: str) -> None:
@@ -84,7 +85,13 @@ def test_one_that_never_comes_back_is_given_up_after_three_restarts() -> None:
 def test_one_that_dies_at_once_is_not_waited_for() -> None:
     containers = Containers(well_at=99, ends=True)
     assert not mender(containers, {}, lambda _: None).mend(STOPPED)
-    assert containers.now == NOW
+    assert containers.now - NOW == MOST_RESTARTS * SETTLED_SECONDS
+
+
+def test_one_that_runs_for_a_moment_is_not_ready() -> None:
+    containers = Containers(well_at=99, ends=True, seconds=1.0, asked=False)
+    assert not mender(containers, {}, lambda _: None).mend(STOPPED)
+    assert containers.acts == ["start"] * MOST_RESTARTS
 
 
 def test_one_that_the_engine_refuses_to_start_is_given_up_and_the_next_one_mended() -> None:

@@ -12,6 +12,8 @@ from requests.exceptions import RequestException
 from pinflow_airflow import settings
 
 TIMEOUT_SECONDS = 30
+# What dies of a wrong setting runs for a moment; where no health check asks, it would look ready.
+SETTLED_SECONDS = 5.0
 # The socket proxy's own answers when it does not reach the engine.
 BEHIND_THE_PROXY = {502, 503, 504}
 # Longer than the longest stop_grace_period of the compose files.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from pinflow_airflow.engine import ContainerState, EngineRefused
+from pinflow_airflow.engine import SETTLED_SECONDS, ContainerState, EngineRefused
 from pinflow_airflow.health import Finding, Reason
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class Mender:
 
     def _awaited(self, container: str) -> ContainerState:
         deadline = self._now() + READY_WITHIN_SECONDS
+        self._sleep(SETTLED_SECONDS)
         state = self._engine.look(container)
         while not state.is_ready and state.is_running and self._now() < deadline:
             self._sleep(POLL_SECONDS)

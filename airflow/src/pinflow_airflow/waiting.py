@@ -8,7 +8,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from pinflow_airflow import loglines
-from pinflow_airflow.engine import ContainerState, Engine, EngineAway
+from pinflow_airflow.engine import SETTLED_SECONDS, ContainerState, Engine, EngineAway
 
 POLL_SECONDS = 2.0
 
@@ -65,6 +65,7 @@ class ContainerIsReady(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire once: `ready`, and what it did instead."""
         deadline = time.monotonic() + self.seconds
+        await asyncio.sleep(SETTLED_SECONDS)
         while True:
             state = await patiently(self, lambda: Engine.told().look(self.service))
             if state.is_ready or not state.is_running or time.monotonic() > deadline:
