@@ -1,16 +1,15 @@
 """Alerts and dashboards ask for what exists, and each alert is known to fire and to stay silent."""
 
-import importlib.util
 import json
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+from airflow_module import airflow_module
 from batch_etl.metrics import BatchMetrics
 from batch_etl.outcome import Run
 from dashboards.queries import DASHBOARDS, panel_queries
@@ -76,24 +75,13 @@ def families() -> dict[str, set[str]]:
     for metrics in (IngestMetrics, SinkMetrics, StreamMetrics, Readiness):
         metrics(registry)
     BatchMetrics(registry).tell(Run("none"), now=0)
-    airflow = airflow_metrics()
+    airflow = airflow_module("metrics")
     airflow.DagMetrics(registry).tell(failed=False, now=0, late_after_seconds=0)
     airflow.HealthMetrics(registry)
     return {
         family.name: {f"{family.name}{suffix}" for suffix in SUFFIXES.get(family.type, ("",))}
         for family in registry.collect()
     }
-
-
-def airflow_metrics() -> ModuleType:
-    """The metrics of the DAGs, whose environment is another: they need no Airflow."""
-    path = REPOSITORY / "airflow/src/pinflow_airflow/metrics.py"
-    spec = importlib.util.spec_from_file_location("airflow_metrics", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def asked(expr: str) -> set[str]:

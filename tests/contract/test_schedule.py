@@ -1,10 +1,10 @@
 """The batch job's exit codes ↔ what its schedule makes of them."""
 
 import re
-from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 
 import pytest
+from airflow_module import airflow_module
 from batch_etl.exits import Exit
 from native_stack.settings import REPOSITORY
 
@@ -13,13 +13,8 @@ pytestmark = pytest.mark.must(37)
 
 @pytest.fixture(scope="module")
 def exits() -> ModuleType:
-    """The schedule's module, which needs no Airflow."""
-    spec = spec_from_file_location("exits", REPOSITORY / "airflow/src/pinflow_airflow/exits.py")
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The schedule's words for them."""
+    return airflow_module("exits")
 
 
 def test_every_exit_code_of_the_job_means_something_to_the_schedule(exits: ModuleType) -> None:

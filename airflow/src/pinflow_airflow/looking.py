@@ -34,7 +34,9 @@ def containers(engine: Engine) -> Iterator[Finding]:
     """What the engine says of each container."""
     for service in (*WATCHED, *CLUSTER):
         try:
-            found = health.of_container(engine.look(service), awaited(service))
+            state = engine.look(service)
+            # Whoever is well is not asked.
+            found = health.of_container(state, awaited(service) if state.health == "unhealthy" else {})
         except ContainerMissing as error:
             found = None if service in CLUSTER else Finding(service, Reason.MISSING, str(error))
         if found:

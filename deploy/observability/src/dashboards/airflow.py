@@ -11,14 +11,9 @@ from dashboards.panels import (
     lines,
     number,
     numbers,
+    or_none,
     rate,
 )
-
-
-def _or_none(expr: str, label: str) -> str:
-    """Return 0 under the name `none` where there is nothing to tell."""
-    return f'{expr} or on () label_replace(vector(0), "{label}", "none", "", "")'
-
 
 _AGE = "time() - max by (dag_id) (pinflow_dag_last_success_timestamp_seconds)"
 
@@ -51,7 +46,7 @@ _OUTCOMES = Row(
             COUNT,
             Query("sum by (dag_id) (increase(airflow_dagrun_duration_success_count[1h]))", "{{dag_id}}"),
             Query(
-                _or_none("sum by (dag_id) (increase(airflow_dagrun_duration_failed_count[1h]))", "dag_id"),
+                or_none("sum by (dag_id) (increase(airflow_dagrun_duration_failed_count[1h]))", "dag_id"),
                 "{{dag_id}}: failed",
             ),
         ),
@@ -66,7 +61,7 @@ _HEALTH = Row(
             "Containers, and of what, after everything pins_health may do. Good: none.",
             COUNT,
             Query(
-                _or_none("max by (container, reason) (pinflow_health_sick)", "container"),
+                or_none("max by (container, reason) (pinflow_health_sick)", "container"),
                 "{{container}} {{reason}}",
             ),
             red_from=1,
@@ -75,7 +70,7 @@ _HEALTH = Row(
             "Restarted in an hour",
             "Restarts by pins_health; the third is the last. Good: none.",
             COUNT,
-            Query(_or_none("max by (container) (pinflow_health_restarts)", "container"), "{{container}}"),
+            Query(or_none("max by (container) (pinflow_health_restarts)", "container"), "{{container}}"),
             red_from=3,
         ),
     ),
@@ -95,7 +90,7 @@ _RUNS = Row(
             "From its time to its start, the longest of two hours. Good: some seconds.",
             SECONDS,
             Query(
-                _or_none('max by (dag_id) (airflow_dagrun_schedule_delay{quantile="0.99"})', "dag_id"),
+                or_none('max by (dag_id) (airflow_dagrun_schedule_delay{quantile="0.99"})', "dag_id"),
                 "{{dag_id}}",
             ),
         ),

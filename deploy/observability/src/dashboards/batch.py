@@ -1,6 +1,6 @@
 """batch-etl: how its last run went."""
 
-from dashboards.panels import COUNT, SECONDS, Dashboard, Query, Row, lines, number, numbers
+from dashboards.panels import COUNT, SECONDS, Dashboard, Query, Row, lines, number, numbers, or_none
 
 # services/batch-etl/README.md
 _EXITS = {
@@ -68,8 +68,7 @@ _RECORDS = Row(
             "Good: no_image, at a steady share; another reason is a dead letter of the sink too.",
             COUNT,
             Query(
-                "max by (reason) (pinflow_batch_records_rejected)"
-                ' or on () label_replace(vector(0), "reason", "none", "", "")',
+                or_none("max by (reason) (pinflow_batch_records_rejected)", "reason"),
                 "{{reason}}",
             ),
         ),

@@ -12,6 +12,7 @@ from dashboards.panels import (
     lines,
     number,
     numbers,
+    or_none,
     rate,
 )
 
@@ -141,8 +142,7 @@ _DOWN = Row(
             "Each has a summary and a runbook in Alertmanager. Good: none.",
             COUNT,
             Query(
-                'count by (alertname) (ALERTS{alertstate="firing"})'
-                ' or on () label_replace(vector(0), "alertname", "none", "", "")',
+                or_none('count by (alertname) (ALERTS{alertstate="firing"})', "alertname"),
                 "{{alertname}}",
             ),
             red_from=1,

@@ -82,7 +82,7 @@ def rate(counter: str, *by: str) -> str:
 
 def last_hour(counter: str, by: str) -> str:
     """Return what an hour brought by a label that comes into being with its first event."""
-    return f'{_sum((by,))}(increase({counter}[1h])) or on () label_replace(vector(0), "{by}", "none", "", "")'
+    return or_none(f"{_sum((by,))}(increase({counter}[1h]))", by)
 
 
 def last_hour_total(counter: str) -> str:
@@ -120,3 +120,8 @@ def process(job: str) -> Row:
 
 def _sum(by: tuple[str, ...]) -> str:
     return f"sum by ({', '.join(by)}) " if by else "sum"
+
+
+def or_none(expr: str, label: str) -> str:
+    """Return PromQL that gives 0 under the name `none` where there is nothing to tell."""
+    return f'{expr} or on () label_replace(vector(0), "{label}", "none", "", "")'
