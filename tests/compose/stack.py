@@ -70,6 +70,16 @@ class ComposeStack:
         self.docker.run("start", self.container(job))
         return int(self.docker.run("wait", self.container(job), timeout=300))
 
+    def archived(self) -> bool:
+        """Whether s3-sink has stored all that is in its topic, as its group's commits tell."""
+        described = self.compose(
+            "exec", "--no-TTY", "kafka", "sh", "/etc/pinflow/tool.sh", "consumer-groups",
+            "--describe", "--offsets", "--group", "s3-sink",
+        )  # fmt: skip
+        offsets = [line.split()[2:5] for line in described.splitlines() if line.startswith("s3-sink ")]
+        # A partition that never had a pin has no commit either.
+        return bool(offsets) and all(end in {done, "0"} for _, done, end in offsets)
+
     def prometheus(self, query: str) -> list[dict[str, Any]]:
         """Return what the stack's Prometheus answers to a query."""
         url = f"http://127.0.0.1:{self.ports['prometheus']}/api/v1/query?{urlencode({'query': query})}"
