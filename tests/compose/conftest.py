@@ -58,6 +58,8 @@ class Loaded:
     exit_code: int
     report: str
     peak: MemoryPeak
+    ended: float
+    "When, as seconds since the epoch: up to then no test has broken anything."
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +128,7 @@ def loaded(stack: ComposeStack) -> Loaded:
     FIGURES.append(
         f"{PROJECT}: peak memory with batch running {peak.total:.0f} MiB, of which {peak.largest()}"
     )
-    return Loaded(checked.returncode, checked.stdout + checked.stderr, peak)
+    return Loaded(checked.returncode, checked.stdout + checked.stderr, peak, time.time())
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,11 @@ def last_hour(counter: str, by: str) -> str:
     return or_none(f"{_sum((by,))}(increase({counter}[1h]))", by)
 
 
+def or_none(expr: str, label: str) -> str:
+    """Return PromQL that gives 0 under the name `none` where there is nothing to tell."""
+    return f'{expr} or on () label_replace(vector(0), "{label}", "none", "", "")'
+
+
 def last_hour_total(counter: str) -> str:
     """Return what an hour brought, 0 where nothing was ever counted."""
     return f"sum(increase({counter}[1h])) or vector(0)"
@@ -120,8 +125,3 @@ def process(job: str) -> Row:
 
 def _sum(by: tuple[str, ...]) -> str:
     return f"sum by ({', '.join(by)}) " if by else "sum"
-
-
-def or_none(expr: str, label: str) -> str:
-    """Return PromQL that gives 0 under the name `none` where there is nothing to tell."""
-    return f'{expr} or on () label_replace(vector(0), "{label}", "none", "", "")'
