@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes every credential of the compose stack, once: a file that is there stays as it is, and a deleted one is made anew
 # (then `docker compose up` again, which runs the migrations and so gives the accounts their new passwords).
+# With PINFLOW_SEED_FILE they are not random but made of that file and their name: the same on every host that has the seed.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 # Compose reads .env as well: what it says there is where the secrets are.
@@ -12,15 +13,27 @@ umask 022
 mkdir -p "$dir"
 chmod 700 "$dir"
 made=0
+seed=${PINFLOW_SEED_FILE:-}
+if [ -n "$seed" ] && ! { [ -s "$seed" ] && command -v openssl >/dev/null; }; then
+    echo "secrets: none made of the seed: $seed is empty or not there, or openssl is missing" >&2
+    exit 1
+fi
 
-once() { # from a command and the number of random bytes, unless it is there
+once() { # in a form of so many bytes (at most 32), unless it is there
     [ -s "$dir/$1" ] && return
-    "$2" "$3" >"$dir/.$1.partial"
+    bytes "$1" | head -c "$3" | "$2" >"$dir/.$1.partial"
     mv "$dir/.$1.partial" "$dir/$1"
     made=$((made + 1))
 }
-hex() { od -An -v -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
-url_base64() { head -c "$1" /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n'; }
+bytes() {
+    if [ -n "$seed" ]; then
+        { cat "$seed" && printf ':%s' "$1"; } | openssl dgst -sha256 -binary
+    else
+        head -c 32 /dev/urandom
+    fi
+}
+hex() { od -An -v -tx1 | tr -d ' \n'; }
+url_base64() { base64 | tr '+/' '-_' | tr -d '\n'; }
 value() { cat "$dir/$1"; }
 derived() { # from standard input, always: it holds what is in other files
     cat >"$dir/.$1.partial"

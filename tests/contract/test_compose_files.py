@@ -141,6 +141,28 @@ def test_making_secrets_leaves_what_env_says_already(clone: Path, end: str) -> N
     assert (clone / ".env").read_text() == told
 
 
+def test_secrets_made_of_a_seed_are_the_same_everywhere_and_nobody_elses(clone: Path, tmp_path: Path) -> None:
+    def made(directory: str, seed: str) -> dict[str, str]:
+        (tmp_path / "seed").write_text(seed)
+        told = {"PINFLOW_SECRETS_DIR": str(tmp_path / directory), "PINFLOW_SEED_FILE": str(tmp_path / "seed")}
+        make_secrets(clone, **told)
+        return {path.name: path.read_text() for path in (tmp_path / directory).iterdir()}
+
+    here = made("here", "one")
+    assert here == made("there", "one")
+    assert not here.items() & made("elsewhere", "another").items()
+    passwords = [text for name, text in here.items() if name.endswith(("password", "secret-key"))]
+    assert len(set(passwords)) == len(passwords) > 20
+
+
+def test_an_empty_seed_makes_no_secret(clone: Path, tmp_path: Path) -> None:
+    (tmp_path / "seed").touch()
+    told = {"PINFLOW_SECRETS_DIR": str(tmp_path / "none"), "PINFLOW_SEED_FILE": str(tmp_path / "seed")}
+    with pytest.raises(subprocess.CalledProcessError):
+        make_secrets(clone, **told)
+    assert not list((tmp_path / "none").iterdir())
+
+
 def test_secrets_are_made_where_env_says_they_are(clone: Path, tmp_path: Path) -> None:
     (clone / ".env").write_text(f"PINFLOW_SECRETS_DIR={tmp_path}/elsewhere\n")
     make_secrets(clone)
