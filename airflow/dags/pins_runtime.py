@@ -18,15 +18,17 @@ clear it.
 from datetime import timedelta
 
 from airflow.sdk import TaskGroup, chain
+from pinflow_airflow import settings
 from pinflow_airflow.dags import pins_dag
 from pinflow_airflow.operators import RunContainer, StartContainer
 from pinflow_airflow.runtime import MIGRATIONS, OBSERVERS, SERVERS, SERVICES
 
 
 def started(stage: str, services: tuple[str, ...]) -> TaskGroup:
-    """Return a group of tasks, one a container, side by side."""
+    """Return a group of tasks, one a container of ours, side by side."""
+    elsewhere = settings.elsewhere()
     with TaskGroup(stage) as group:
-        for service in services:
+        for service in (service for service in services if service not in elsewhere):
             StartContainer(task_id=service, service=service, ready_within=timedelta(minutes=5))
     return group
 

@@ -32,7 +32,10 @@ def look(engine: Engine) -> list[Finding]:
 
 def containers(engine: Engine) -> Iterator[Finding]:
     """What the engine says of each container."""
+    elsewhere = settings.elsewhere()
     for service in (*WATCHED, *CLUSTER):
+        if service in elsewhere:
+            continue
         try:
             state = engine.look(service)
             # Whoever is well is not asked.

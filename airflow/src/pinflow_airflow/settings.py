@@ -23,6 +23,11 @@ def pushgateway_url() -> str:
     return _told("PINFLOW_PUSHGATEWAY_URL")
 
 
+def elsewhere() -> frozenset[str]:
+    """Servers that are no containers here but somebody else's: nothing to start, nothing to watch."""
+    return frozenset(os.environ.get("PINFLOW_ELSEWHERE", "").split())
+
+
 def _told(variable: str) -> str:
     try:
         return os.environ[variable]
