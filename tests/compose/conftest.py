@@ -10,14 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from images.catalogue import STAND_INS
 from images.docker import Docker
-from images.engine import EngineUnavailableError, running_engine
-from images.making import forget, make, registry_reachable
-from images.plugins import docker_with_plugins
-from native_stack.display import display_for
+from images.engine import EngineUnavailableError
+from images.ready import docker_with_images
 from native_stack.settings import REPOSITORY, NativeSettings
-from rich.console import Console
 
 from compose.schedule import Airflow, wait_for
 from compose.stack import ComposeStack, MemoryPeak, memory_watched
@@ -65,16 +61,8 @@ class Loaded:
 @pytest.fixture(scope="session")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     """An engine with compose and every image it needs."""
-    settings = NativeSettings.for_tests(tmp_path_factory.mktemp("images"))
-    console = Console()
-    display = display_for(console)
     try:
-        with running_engine(settings.log_dir):
-            docker = docker_with_plugins(settings, display)
-            if registry_reachable(docker):
-                forget(docker, STAND_INS)
-            else:
-                make(docker, STAND_INS, settings, display, lambda text: console.print(text, markup=False))
+        with docker_with_images(NativeSettings.for_tests(tmp_path_factory.mktemp("images"))) as docker:
             yield docker
     except EngineUnavailableError as error:
         if os.environ.get("PINFLOW_REQUIRE_DOCKER"):
@@ -101,7 +89,7 @@ def running(docker: Docker, project: str, secrets: Path, *options: str) -> Itera
     subprocess.run(
         ["sh", str(REPOSITORY / "deploy/compose/secrets.sh")], env=os.environ | environment, check=True
     )
-    stack = ComposeStack(Docker({**docker.environment, **environment}), project, secrets, ports, options)
+    stack = ComposeStack(docker.with_environment(environment), project, secrets, ports, options)
     stack.down()
     try:
         stack.compose("--profile", "*", "pull", "--ignore-buildable", "--policy", "missing", timeout=1800)

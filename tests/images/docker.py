@@ -20,6 +20,10 @@ class Docker:
 
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    def with_environment(self, added: Mapping[str, str]) -> "Docker":
+        """Return one whose environment holds these too."""
+        return Docker({**self.environment, **added})
+
     def run(self, *arguments: str, timeout: float | None = None, stdin: Path | None = None) -> str:
         """Run `docker …` and return its stdout; raise DockerError when it fails or takes too long."""
         done = self.attempt(*arguments, timeout=timeout, stdin=stdin)

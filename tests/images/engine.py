@@ -28,10 +28,10 @@ def running_engine(log_dir: Path) -> Iterator[None]:
 
     Images and caches stay on disk, in the engine's usual directory. Raises EngineUnavailableError.
     """
-    if not _answers() and not shutil.which("dockerd"):
+    if not answers() and not shutil.which("dockerd"):
         _install()
     # Debian may have started the one it installed; that one is the machine's.
-    daemon = None if _answers() else _start(log_dir / "dockerd.log")
+    daemon = None if answers() else _start(log_dir / "dockerd.log")
     try:
         yield
     finally:
@@ -39,7 +39,8 @@ def running_engine(log_dir: Path) -> Iterator[None]:
             _stop(daemon)
 
 
-def _answers() -> bool:
+def answers() -> bool:
+    """Say whether an engine runs."""
     return Docker().works("info")
 
 
@@ -57,7 +58,7 @@ def _start(log: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     deadline = time.monotonic() + START_SECONDS
-    while not _answers():
+    while not answers():
         if daemon.poll() is not None or time.monotonic() > deadline:
             _stop(daemon)
             raise EngineUnavailableError(f"dockerd did not come up:\n{tail(log)}\nThe whole log: {log}")

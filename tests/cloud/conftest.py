@@ -1,0 +1,76 @@
+"""A region of AWS for the tests that boot a host."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from images.engine import EngineUnavailableError, answers
+from images.ready import docker_with_images
+from native_stack.builder import build_all
+from native_stack.display import display_for
+from native_stack.settings import REPOSITORY, NativeSettings
+from rich.console import Console
+
+from cloud import aws, packages, revisions
+from cloud.host import IMAGE, Volume
+from cloud.network import cable, run
+from cloud.region import GIBIBYTES, Region
+
+# The first pays for images and engine.
+LONGEST_SECONDS = 1800
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests here the time that their fixtures take."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(LONGEST_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    """All that a host finds around it; the test is skipped where no engine can be had."""
+    directory = tmp_path_factory.mktemp("cloud")
+    settings = NativeSettings.for_tests(directory)
+    try:
+        _build_images(settings)
+    except EngineUnavailableError as error:
+        if os.environ.get("PINFLOW_REQUIRE_DOCKER"):
+            raise
+        pytest.skip(f"THE HOST IS NOT TESTED: {error}")
+    build_all((IMAGE,), settings, display_for(Console()))
+    authority = trustme.CA()
+    image = _unpacked(IMAGE.entry(settings.cache_dir) / "root.tar", directory / "image", authority)
+    packages.make(directory / "docker", settings.cache_dir)
+    revisions.publish(directory / "git")
+    with (
+        cable(),
+        aws.running(directory / "docker", directory / "git", authority) as cloud,
+        Volume.of(directory / "volume", GIBIBYTES) as volume,
+    ):
+        yield Region(cloud, image, directory, volume)
+
+
+def _build_images(settings: NativeSettings) -> None:
+    """Leave the images on disk, and no engine: the host's own is going to use them."""
+    with docker_with_images(settings) as docker:
+        environment = {"PINFLOW_VERSION": "test", "PINFLOW_SECRETS_DIR": str(settings.state_dir)}
+        compose = ("compose", "--project-directory", str(REPOSITORY), "--profile", "*")
+        docker.with_environment(environment).run(*compose, "build", timeout=1800)
+    if answers():
+        raise EngineUnavailableError(
+            "an engine runs on this machine, and the host under test wants its images: stop it for these tests"
+        )
+
+
+def _unpacked(tar: Path, image: Path, authority: trustme.CA) -> Path:
+    """Unpack the machine image, and let it trust the authority."""
+    image.mkdir()
+    run("tar", "--extract", "--file", str(tar), "--directory", str(image))
+    authority.cert_pem.write_to_path(str(image / "usr/local/share/ca-certificates/tests.crt"))
+    run("chroot", str(image), "update-ca-certificates")
+    shutil.copy("/etc/resolv.conf", image / "etc/resolv.conf")
+    return image

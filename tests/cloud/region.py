@@ -1,0 +1,155 @@
+"""The template's stack in moto, and the hosts that its group would launch."""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+from native_stack.settings import REPOSITORY
+
+from cloud import aws
+from cloud.aws import Aws, Call
+from cloud.host import Host, Volume
+from cloud.network import AWS
+from cloud.revisions import FIRST, NAME
+
+TEMPLATE = REPOSITORY / "deploy/cloudformation/template.yaml"
+STACK = "pinflow"
+PROJECT = "pinflow-host"
+REACHING_AWS = (
+    "s3-sink",
+    "batch-etl",
+    "batch-etl-redis",
+    "demo",
+    "migrate",
+    "stream-etl",
+    "postgres-exporter",
+)
+# The host's own trust.
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+TRUST = {
+    "environment": {"AWS_CA_BUNDLE": "/etc/pinflow/authorities.crt"},
+    "volumes": [f"{AUTHORITIES}:/etc/pinflow/authorities.crt:ro"],
+}
+# Moto looks up the default too, knows no image of Debian's, and lets nobody write a parameter of AWS's own.
+IMAGE_PARAMETER = "/aws/service/debian/release/12/latest/amd64"
+IMAGE_IN_MOTO = "/tests/image"
+GIBIBYTES = 30
+
+
+class Region:
+    """One stack, its data volume, and whoever is to be its host."""
+
+    def __init__(self, cloud: Aws, image: Path, directory: Path, volume: Volume) -> None:
+        self.cloud = cloud
+        self._image = image
+        self._directory = directory
+        self._volume = volume
+
+    def client(self, service: str) -> Any:
+        """Return a client of moto."""
+        return boto3.client(
+            service,
+            endpoint_url=self.cloud.moto,
+            region_name=aws.REGION,
+            aws_access_key_id="AKIATESTS",
+            aws_secret_access_key="secret",
+        )
+
+    def deploy(self, **told: str) -> None:
+        """Make the stack, or update it."""
+        formation = self.client("cloudformation")
+        parameters = {
+            "RepositoryUrl": f"https://{aws.GIT}/{NAME}",
+            "Revision": FIRST,
+            "DataVolumeGiB": str(GIBIBYTES),
+            **told,
+        }
+        change = {
+            "StackName": STACK,
+            "TemplateBody": TEMPLATE.read_text().replace(IMAGE_PARAMETER, IMAGE_IN_MOTO),
+            "Capabilities": ["CAPABILITY_IAM"],
+            "Parameters": [
+                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+            ],
+        }
+        if formation.list_stacks()["StackSummaries"]:
+            formation.update_stack(**change)
+        else:
+            self.client("ssm").put_parameter(Name=IMAGE_IN_MOTO, Value="ami-12c6146b", Type="String")
+            formation.create_stack(**change)
+
+    def physical(self, logical: str) -> str:
+        """Return the id of what a resource of the template became."""
+        made = self.client("cloudformation").list_stack_resources(StackName=STACK)["StackResourceSummaries"]
+        return next(str(one["PhysicalResourceId"]) for one in made if one["LogicalResourceId"] == logical)
+
+    def outputs(self) -> dict[str, str]:
+        """Return what the stack tells."""
+        stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    @contextmanager
+    def host(self, name: str) -> Iterator[Host]:
+        """Boot the host that the group launches now."""
+        group = self.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0]
+        self.cloud.instance_id = group["Instances"][0]["InstanceId"]
+        self.cloud.user_data = self.user_data()
+        directory = self._directory / name
+        self._name_aws(directory / "files/etc/hosts")
+        with Host.booted(self._image, directory) as host:
+            self.cloud.hooks["AttachVolume"] = lambda call: host.plug(self._volume, call.body["VolumeId"])
+            # Docker is fetched when the data volume is there and the stack is not yet.
+            self.cloud.hooks["Download"] = lambda call: self._site(host)
+            try:
+                yield host
+            finally:
+                # No engine of this machine is to find them.
+                host.attempt(
+                    f"docker ps --all --quiet --filter name={PROJECT}- | xargs --no-run-if-empty docker rm --force"
+                )
+                host.attempt(
+                    f"docker network ls --quiet --filter name={PROJECT}_ | xargs --no-run-if-empty docker network rm"
+                )
+
+    def _site(self, host: Host) -> None:
+        """Write what only this host has: images of the tests, and how its containers reach AWS."""
+        site = {"services": {service: TRUST | self._names() for service in REACHING_AWS}}
+        host.write("/var/lib/pinflow/site.yaml", yaml.safe_dump(site))
+        host.write("/var/lib/pinflow/site.env", f"COMPOSE_PROJECT_NAME={PROJECT}\nPINFLOW_VERSION=test\n")
+
+    def _names(self) -> dict[str, list[str]]:
+        return {"extra_hosts": [f"{name}:{AWS}" for name in self.elsewhere()]}
+
+    def user_data(self) -> str:
+        """Return what the newest version of the launch template has a host do."""
+        versions = self.client("ec2").describe_launch_template_versions(
+            LaunchTemplateId=self.physical("Template"), Versions=["$Latest"]
+        )
+        encoded = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]["UserData"]
+        return base64.b64decode(encoded).decode()
+
+    def replace_instance(self) -> None:
+        """Let the group launch another, as an update does when the one before has shut down."""
+        ec2, volume = self.client("ec2"), self.physical("DataVolume")
+        ec2.detach_volume(VolumeId=volume)
+        self.client("autoscaling").terminate_instance_in_auto_scaling_group(
+            InstanceId=self.cloud.instance_id, ShouldDecrementDesiredCapacity=False
+        )
+
+    def signals(self) -> list[Call]:
+        """Return what hosts have told the stack."""
+        return self.cloud.called("SignalResource")
+
+    def elsewhere(self) -> list[str]:
+        """Return every name of this stack that leads to AWS."""
+        bucket = f"{self.physical('ArchiveBucket')}.s3.{aws.REGION}.amazonaws.com"
+        return [*aws.names(), bucket, *filter(None, [self.outputs().get("DatabaseEndpoint")])]
+
+    def _name_aws(self, hosts: Path) -> None:
+        hosts.parent.mkdir(parents=True)
+        lines = ["127.0.0.1 localhost", *(f"{AWS} {name}" for name in self.elsewhere())]
+        hosts.write_text("\n".join(lines) + "\n")
