@@ -24,7 +24,7 @@ JOBS = ("batch-etl", "batch-etl-redis")
 MADE = (*JOBS, "batch-etl-full", "batch-etl-full-redis", "etl-runs", "airflow-housekeeping")
 # Done, or nothing to do.
 DONE = {0, 10}
-PORTS = ("https", "prometheus", "alertmanager", "grafana", "airflow")
+PORTS = ("https", "prometheus", "alertmanager", "grafana", "airflow", "spark")
 # A stack of its own, three times as large.
 collect_ignore = [] if os.environ.get("PINFLOW_LONG") else ["test_cluster.py"]
 # The first test pays for images, start and dataset.

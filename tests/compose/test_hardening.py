@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from native_stack.settings import REPOSITORY
@@ -101,6 +102,13 @@ def test_only_the_edge_is_published_beyond_loopback(stack: ComposeStack) -> None
     }
     beyond = {service for service, addresses in published.items() if addresses - {"127.0.0.1"}}
     assert beyond == {"edge"}
+
+
+def test_sparks_page_is_on_the_loopback_by_a_network_that_leads_nowhere(stack: ComposeStack) -> None:
+    with urlopen(f"http://127.0.0.1:{stack.ports['spark']}/StreamingQuery/", timeout=30) as page:
+        assert b"Active Streaming Queries" in page.read()
+    network = json.loads(stack.docker.run("network", "inspect", f"{stack.project}_pages"))[0]
+    assert network["Options"]["com.docker.network.bridge.enable_ip_masquerade"] == "false"
 
 
 def test_the_secret_files_are_for_nobody_else_on_the_host(stack: ComposeStack) -> None:

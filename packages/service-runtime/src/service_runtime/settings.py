@@ -167,6 +167,9 @@ class SparkSettings(Settings):
 
     spark_master: str = "local[*]"
     spark_driver_memory: str = Field(default="1g", pattern="^[0-9]+[mg]$", description="heap of the JVM")
+    spark_ui_port: int | None = Field(
+        default=None, ge=1, le=65535, description="port of Spark's own page; default: there is none"
+    )
     spark_local_dir: Path | None = Field(default=None, description="scratch space; default: the system's")
 
 

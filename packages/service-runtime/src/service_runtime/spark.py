@@ -24,11 +24,15 @@ def spark_session(name: str, settings: SparkSettings, config: Mapping[str, str])
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.extraJavaOptions": logging,
         "spark.sql.session.timeZone": "UTC",
-        "spark.ui.enabled": "false",
+        "spark.ui.enabled": str(settings.spark_ui_port is not None).lower(),
+        # To be looked at, no more: nobody logs in there.
+        "spark.ui.killEnabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
     if local:
         ours |= {"spark.driver.bindAddress": LOOPBACK, "spark.driver.host": LOOPBACK}
+    if settings.spark_ui_port:
+        ours["spark.ui.port"] = str(settings.spark_ui_port)
     if settings.spark_local_dir:
         ours["spark.local.dir"] = str(settings.spark_local_dir)
     builder = SparkSession.Builder().master(settings.spark_master).appName(name)
