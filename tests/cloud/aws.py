@@ -6,13 +6,12 @@ import json
 import os
 import re
 import ssl
-import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs
 
 import aiohttp
@@ -21,14 +20,15 @@ from aiohttp import web
 from moto.server import ThreadedMotoServer
 
 import cloud.in_moto  # noqa: F401 moto learns by it
+from cloud.aside import loop_aside
 from cloud.network import AWS, METADATA
 
 REGION = "eu-west-1"
 GIT = "git.example.org"
 # Whom a host calls by name. EC2, S3 and all the others answer at one address.
 SERVICES = ("cloudformation", "ec2", "logs", "monitoring", "s3", "secretsmanager", "sts")
-OTHERS = ("truststore.pki.rds.amazonaws.com", "download.docker.com", GIT)
-T = TypeVar("T")
+AUTHORITIES_OF_RDS = "truststore.pki.rds.amazonaws.com"
+OTHERS = (AUTHORITIES_OF_RDS, "download.docker.com", GIT)
 LARGEST_BODY = 64 * 1024**2
 TOKEN = "a-token-of-the-second-version"
 CREDENTIALS = {
@@ -52,7 +52,7 @@ class Call:
     key: str
     "The access key id that signed it."
     body: dict[str, str]
-    "What a query said; `path` of one to S3."
+    "What a query said; `path` and `if-none-match` of one to S3."
 
 
 @dataclass
@@ -88,9 +88,9 @@ class Aws:
         if name == GIT:
             return await _git(self.repositories, request)
         if name == "download.docker.com":
-            await self._hook(Call("docker", "Download", "", {}))
             return _file(self.docker_packages, request.path)
-        if name == "truststore.pki.rds.amazonaws.com":
+        if name == AUTHORITIES_OF_RDS:
+            await self._hook(Call(name, "Download", "", {}))
             return web.Response(body=self.authority.cert_pem.bytes())
         if request.path.endswith("/amazon-ssm-agent.deb"):
             return _file(self.docker_packages, "/amazon-ssm-agent.deb")
@@ -164,21 +164,13 @@ def running(docker_packages: Path, repositories: Path, authority: trustme.CA) ->
     moto.start()
     host, port = moto.get_host_and_port()
     aws = Aws(f"http://{host}:{port}", docker_packages, repositories, authority)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    def wait(work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(30)
-
-    stop = wait(_serve(aws))
-    try:
-        yield aws
-    finally:
-        wait(stop())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        moto.stop()
+    with loop_aside() as wait:
+        stop = wait(_serve(aws))
+        try:
+            yield aws
+        finally:
+            wait(stop())
+            moto.stop()
 
 
 def names(region: str = REGION) -> list[str]:
@@ -219,7 +211,8 @@ def _call(name: str, request: web.Request, body: bytes) -> Call:
     if request.content_type == "application/x-www-form-urlencoded":
         said = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         return Call(service, said.get("Action", ""), key, said)
-    return Call("s3", f"{request.method} of S3", key, {"path": request.path_qs, "bucket": service})
+    said = {"path": request.path_qs, "if-none-match": request.headers.get("If-None-Match", "")}
+    return Call("s3", f"{request.method} of S3", key, said)
 
 
 def _denied(call: Call) -> web.Response:

@@ -6,16 +6,41 @@ Behind it is the native stack's PostgreSQL.
 import asyncio
 import ssl
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import asyncpg
+import trustme
+from native_stack.clients import live_dsn
+from native_stack.settings import NativeSettings
+from native_stack.stack import Stack
+
+from cloud.aside import loop_aside
+from cloud.network import AWS
 
 # What a client sends first to ask for TLS.
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 OWNER = "pinflow"
 
 
-async def as_rds_makes_it(superuser: str, password: str) -> None:
+@contextmanager
+def running(name: str, password: str, authority: trustme.CA, settings: NativeSettings) -> Iterator[None]:
+    """Run RDS's server of that name on AWS's side of the cable while the block runs."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(context)
+    stack = Stack(settings)
+    try:
+        stack.up(only=["postgres"])
+        with loop_aside() as wait:
+            wait(_as_rds_makes_it(live_dsn(stack), password))
+            server = wait(_serve(AWS, context, settings.postgres_port))
+            yield
+            server.close()
+    finally:
+        stack.down()
+
+
+async def _as_rds_makes_it(superuser: str, password: str) -> None:
     """Leave the database to an owner with the rights of RDS's; the superuser `pinflow` gets another name."""
     connection = await asyncpg.connect(superuser)
     await connection.execute(f"CREATE ROLE rds_tools SUPERUSER LOGIN PASSWORD '{password}'")
@@ -32,7 +57,7 @@ async def as_rds_makes_it(superuser: str, password: str) -> None:
     await connection.close()
 
 
-async def serve(address: str, context: ssl.SSLContext, port: int) -> asyncio.Server:
+async def _serve(address: str, context: ssl.SSLContext, port: int) -> asyncio.Server:
     """Pass on to that port of the loopback what comes by TLS to port 5432 of the address."""
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

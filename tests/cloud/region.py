@@ -92,6 +92,11 @@ class Region:
         stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
+    def secret(self, logical: str) -> str:
+        """Return what a secret of the stack holds."""
+        found = self.client("secretsmanager").get_secret_value(SecretId=self.physical(logical))
+        return str(found["SecretString"])
+
     @contextmanager
     def host(self, name: str) -> Iterator[Host]:
         """Boot the host that the group launches now."""
@@ -102,7 +107,7 @@ class Region:
         self._name_aws(directory / "files/etc/hosts")
         with Host.booted(self._image, directory) as host:
             self.cloud.hooks["AttachVolume"] = lambda call: host.plug(self._volume, call.body["VolumeId"])
-            # Docker is fetched when the data volume is there and the stack is not yet.
+            # They are fetched when the data volume is there, and nothing yet of what is in site.env.
             self.cloud.hooks["Download"] = lambda call: self._site(host)
             try:
                 yield host

@@ -1,34 +1,226 @@
-"""The template's user data, executed for real, up to a first pin; and broken."""
+"""The template's user data, executed for real: up to a pin in the archive, replaced, and broken."""
 
+import json
+import subprocess
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
+import pytest
+from native_stack.settings import NativeSettings
+
+from cloud import database
 from cloud.host import Host
-from cloud.region import Region
+from cloud.network import HOST, run
+from cloud.region import PROJECT, STACK, Region
+from cloud.revisions import SECOND
+
+TOLD_WITHIN_SECONDS = 900
+COMPOSE = "cd /opt/pinflow && docker compose"
+PIN = {
+    "index": 1,
+    "unique_id": "fbe53c66-3442-4773-b19e-d3ec6f54dddf",
+    "title": "a first pin",
+    "category": "art",
+    "image_src": "https://example.org/1.jpg",
+}
+ASK_METADATA = (
+    "from urllib.request import Request, urlopen;"
+    "r = Request('http://169.254.169.254/latest/api/token', method='PUT');"
+    "r.add_header('X-aws-ec2-metadata-token-ttl-seconds', '60'); print(urlopen(r, timeout=3).read().decode())"
+)
 
 
-def told(region: Region, host: Host, within: float) -> str:
+@dataclass(frozen=True)
+class Up:
+    """A host that has told how its start went."""
+
+    region: Region
+    host: Host
+    word: str
+
+    def post(self) -> dict[str, int]:
+        """Post the pin as a client does, who trusts the edge's authority alone; return its receipt."""
+        authority = Path(f"{self.host.files}.crt")
+        root = "/data/caddy/pki/authorities/local/root.crt"
+        authority.write_text(self.host.run(f"{COMPOSE} exec --no-TTY edge cat {root}"))
+        url = self.region.outputs()["PinsUrl"].replace("/pins", "/pin/")
+        connect = ("--connect-to", f"::{HOST}:443", "--cacert", str(authority))
+        answer = run(
+            "curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "20", *connect,
+            "--header", "Content-Type: application/json", "--data", json.dumps(PIN), url,
+        )  # fmt: skip
+        receipt = json.loads(answer)
+        assert isinstance(receipt, dict)
+        return receipt
+
+    def demo(self, *question: str) -> list[dict[str, object]]:
+        """Ask a store, as an analyst on the host does."""
+        lines = self.host.run(f"{COMPOSE} run --rm --no-TTY demo {question[0]} '{question[1]}'").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+@pytest.fixture(scope="module")
+def up(region: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """The first host of a new stack, with RDS."""
+    region.deploy()
+    name = region.outputs()["DatabaseEndpoint"]
+    password = json.loads(region.secret("DatabaseSecret"))["password"]
+    settings = NativeSettings.for_tests(tmp_path_factory.mktemp("rds"))
+    with database.running(name, password, region.cloud.authority, settings), region.host("first") as host:
+        yield Up(region, host, told(region, host))
+
+
+@pytest.fixture(scope="module")
+def replaced(up: Up) -> Iterator[Up]:
+    """A host of another revision, which has taken the first one's place."""
+    up.host.shut_down()
+    up.region.deploy(Revision=SECOND)
+    up.region.replace_instance()
+    with up.region.host("second") as host:
+        yield Up(up.region, host, told(up.region, host))
+
+
+def told(region: Region, host: Host) -> str:
     """Wait until the host tells the stack how it went, and return the word."""
-    before, deadline = len(region.signals()), time.monotonic() + within
+    before, deadline = len(region.signals()), time.monotonic() + TOLD_WITHIN_SECONDS
     while len(region.signals()) == before and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert len(region.signals()) > before, host.said()
-    return region.signals()[-1].body["Status"]
+    assert len(region.signals()) == before + 1, host.said()
+    signal = region.signals()[-1].body
+    assert (signal["StackName"], signal["LogicalResourceId"]) == (STACK, "Host")
+    assert signal["UniqueId"] == region.cloud.instance_id
+    return signal["Status"]
 
 
-def test_it(region: Region) -> None:
-    region.deploy(UseRds="false")
-    with region.host("first") as host:
-        t = time.time()
-        word = told(region, host, 600)
-        print("word", word, time.time() - t)
-        print(host.said()[-6000:])
-        print(
-            host.attempt(
-                "docker ps -a; docker compose version; systemctl --failed; free -m; docker logs pinflow-host-migrate-1 2>&1 | tail -5; docker logs pinflow-host-s3-sink-1 2>&1 | tail -5"
-            ).stdout
+def test_the_stack_hears_that_the_host_is_ready(up: Up) -> None:
+    assert up.word == "SUCCESS", up.host.said()
+    assert "pinflow: ready, at " in up.host.said()
+
+
+def test_a_pin_is_archived_by_the_role_that_may_only_add(up: Up) -> None:
+    assert up.post()["offset"] == 0
+    written = eventually(
+        lambda: [call for call in up.region.cloud.called("PUT of S3") if "/raw/" in call.body["path"]]
+    )
+    for call in written:
+        assert up.region.cloud.role_of(call.key) == role(up.region, "SinkRole")
+        assert call.body["if-none-match"] == "*"
+
+
+def test_the_batch_job_reads_by_a_role_of_its_own(up: Up) -> None:
+    before = len(up.region.cloud.calls)
+    up.host.run(f"{COMPOSE} run --rm --no-TTY batch-etl run")
+    read = [
+        call
+        for call in up.region.cloud.calls[before:]
+        if call.action == "GET of S3" and "raw" in call.body["path"]
+    ]
+    roles = {
+        up.region.cloud.role_of(call.key)
+        for call in read
+        if "%2Fp%3D" in call.body["path"] or "/p=" in call.body["path"]
+    }
+    assert role(up.region, "BatchRole") in roles
+    assert [row["title"] for row in up.demo("cql", "SELECT title FROM pins")] == [PIN["title"]]
+
+
+def test_the_live_windows_are_in_rds(up: Up) -> None:
+    assert eventually(lambda: up.demo("sql", "SELECT title FROM pins")) == [{"title": PIN["title"]}]
+    assert PROJECT not in up.host.run(
+        "docker ps --all --filter name=-postgres-1 --format {{.Names}} | grep -v airflow || true"
+    )
+
+
+def test_logs_and_metrics_are_in_cloudwatch(up: Up) -> None:
+    logs = up.region.client("logs")
+    group = up.region.outputs()["LogGroup"]
+    streams = {
+        stream["logStreamName"] for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]
+    }
+    assert {
+        f"{PROJECT}-{name}-1" for name in ("kafka", "ingest-api", "s3-sink", "airflow-scheduler")
+    } <= streams
+    # Airflow follows jobs by what the engine still has.
+    assert up.host.run(f"docker logs {PROJECT}-ingest-api-1 2>&1").strip()
+    metrics = up.region.client("cloudwatch")
+    eventually(lambda: metrics.list_metrics(Namespace="Pinflow")["Metrics"])
+    assert {metric["MetricName"] for metric in metrics.list_metrics(Namespace="Pinflow")["Metrics"]} == {
+        "Ready",
+        "DataVolumeUsed",
+    }
+
+
+def test_only_who_takes_on_a_role_reaches_the_metadata_service(up: Up) -> None:
+    def reaches(service: str) -> bool:
+        return (
+            up.host.attempt(f'{COMPOSE} exec --no-TTY {service} python -c "{ASK_METADATA}"').returncode == 0
         )
-        import os
 
-        while os.path.exists("/tmp/hold"):
-            time.sleep(1)
-        assert word == "SUCCESS"
+    rule = "DOCKER-USER -d 169.254.169.254 ! -i pinflow-aws -j REJECT"
+    assert reaches("s3-sink")
+    assert not reaches("airflow-api-server")
+    up.host.run(f"iptables --delete {rule}")
+    assert reaches("airflow-api-server")
+    up.host.run(f"iptables --insert {rule}")
+
+
+def test_passwords_are_in_memory_alone(up: Up) -> None:
+    assert (
+        up.host.run("findmnt --noheadings --output FSTYPE --target /run/pinflow/secrets").strip() == "tmpfs"
+    )
+    password = up.host.run("cat /run/pinflow/secrets/kafka-admin-password")
+    found = subprocess.run(
+        ["grep", "--recursive", "--fixed-strings", password, up.host.files],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 1, found.stdout
+
+
+def test_the_engine_does_not_start_without_the_data_volume(up: Up) -> None:
+    assert (
+        up.host.run("findmnt --noheadings --output FSTYPE --target /var/lib/docker/volumes").strip() == "ext4"
+    )
+    assert "/var/lib/docker/volumes" in up.host.run("systemctl show docker --property RequiresMountsFor")
+
+
+def test_nothing_but_the_edge_listens_beyond_loopback(up: Up) -> None:
+    listening = {
+        line.split()[3] for line in up.host.run("ss --listening --tcp --numeric --no-header").splitlines()
+    }
+    assert {address for address in listening if not address.startswith(("127.", "[::1]"))} == {
+        "0.0.0.0:443",
+        "[::]:443",
+    }
+
+
+def test_bringing_it_up_again_changes_nothing(up: Up) -> None:
+    started = (
+        "docker ps --format {{.ID}} | xargs docker inspect --format '{{.Id}} {{.State.StartedAt}}' | sort"
+    )
+    before = up.host.run(started)
+    up.host.run("/opt/pinflow/deploy/cloudformation/host/bring-up")
+    assert up.host.run(started) == before
+
+
+def test_another_revision_takes_the_place_with_all_that_was_there(replaced: Up) -> None:
+    assert replaced.word == "SUCCESS", replaced.host.said()
+    assert replaced.host.run("git -C /opt/pinflow describe --tags").strip() == SECOND
+    assert replaced.post()["offset"] == 1
+    assert [row["title"] for row in replaced.demo("cql", "SELECT title FROM pins")] == [PIN["title"]]
+
+
+def eventually(found: Callable[[], list[object]]) -> list[object]:
+    """Ask again for a minute, until there is something."""
+    deadline = time.monotonic() + 60
+    while not (result := found()) and time.monotonic() < deadline:
+        time.sleep(1)
+    return result
+
+
+def role(region: Region, logical: str) -> str:
+    """Return the ARN of a role of the stack."""
+    return str(region.client("iam").get_role(RoleName=region.physical(logical))["Role"]["Arn"])
