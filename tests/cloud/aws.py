@@ -67,6 +67,8 @@ class Aws:
     calls: list[Call] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)
     "Actions that are denied now."
+    forged: bool = False
+    "Whether somebody else's key is said to be Docker's."
     instance_id: str = ""
     user_data: str = ""
     hooks: dict[str, Callable[[Call], None]] = field(default_factory=dict)
@@ -88,6 +90,8 @@ class Aws:
         if name == GIT:
             return await _git(self.repositories, request)
         if name == "download.docker.com":
+            if self.forged and request.path.endswith("/gpg"):
+                return _file(self.docker_packages, "/somebody-elses.gpg")
             return _file(self.docker_packages, request.path)
         if name == AUTHORITIES_OF_RDS:
             await self._hook(Call(name, "Download", "", {}))

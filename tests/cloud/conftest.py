@@ -15,7 +15,7 @@ from native_stack.settings import REPOSITORY, NativeSettings
 from rich.console import Console
 
 from cloud import aws, packages, revisions
-from cloud.host import IMAGE, Volume
+from cloud.host import BARE, IMAGE, LATER, Volume
 from cloud.network import cable, run
 from cloud.region import GIBIBYTES, Region
 
@@ -43,7 +43,9 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
         pytest.skip(f"THE HOST IS NOT TESTED: {error}")
     build_all((IMAGE,), settings, display_for(Console()))
     authority = trustme.CA()
-    image = _unpacked(IMAGE.entry(settings.cache_dir) / "root.tar", directory / "image", authority)
+    machines = directory / "machines"
+    for name in (BARE, LATER):
+        _unpack(IMAGE.entry(settings.cache_dir) / f"{name}.tar", machines / name, authority)
     packages.make(directory / "docker", settings.cache_dir)
     revisions.publish(directory / "git")
     with (
@@ -51,7 +53,7 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
         aws.running(directory / "docker", directory / "git", authority) as cloud,
         Volume.of(directory / "volume", GIBIBYTES) as volume,
     ):
-        yield Region(cloud, image, directory, volume)
+        yield Region(cloud, machines, directory, volume)
 
 
 def _build_images(settings: NativeSettings) -> None:
@@ -62,15 +64,14 @@ def _build_images(settings: NativeSettings) -> None:
         docker.with_environment(environment).run(*compose, "build", timeout=1800)
     if answers():
         raise EngineUnavailableError(
-            "an engine runs on this machine, and the host under test wants its images: stop it for these tests"
+            "an engine runs here, and the host under test wants its images: stop it for these tests"
         )
 
 
-def _unpacked(tar: Path, image: Path, authority: trustme.CA) -> Path:
-    """Unpack the machine image, and let it trust the authority."""
-    image.mkdir()
+def _unpack(tar: Path, image: Path, authority: trustme.CA) -> None:
+    """Unpack a machine image, and let it trust the authority."""
+    image.mkdir(parents=True)
     run("tar", "--extract", "--file", str(tar), "--directory", str(image))
     authority.cert_pem.write_to_path(str(image / "usr/local/share/ca-certificates/tests.crt"))
     run("chroot", str(image), "update-ca-certificates")
     shutil.copy("/etc/resolv.conf", image / "etc/resolv.conf")
-    return image

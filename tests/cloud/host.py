@@ -14,6 +14,8 @@ from cloud.network import NAMESPACE, run
 
 HERE = Path(__file__).parent / "debian"
 IMAGE = shell_build("debian-host", "bookworm", HERE / "image.sh", (), tuple)
+# As EC2 makes it, and with the packages that user data install first.
+BARE, LATER = "bare", "later"
 # What docker.io keeps images in; the engine of this machine must not use it meanwhile.
 IMAGES = Path("/var/lib/docker")
 BOOT_SECONDS = 60
@@ -114,11 +116,16 @@ class Host:
         log = self.files / "var/log/cloud-init-output.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
+    @property
+    def runs(self) -> bool:
+        """Whether it has not shut down."""
+        return Path(f"/proc/{self.pid}").exists()
+
     def shut_down(self, within: float = 180) -> None:
         """Do what EC2 does to one that it replaces."""
         self.attempt("systemctl poweroff")
         deadline = time.monotonic() + within
-        while Path(f"/proc/{self.pid}").exists() and time.monotonic() < deadline:
+        while self.runs and time.monotonic() < deadline:
             time.sleep(0.5)
 
 

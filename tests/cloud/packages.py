@@ -42,9 +42,14 @@ def _package(directory: Path, name: str, programs: Mapping[Path, Path] = Mapping
     """Write a package with these programs, each into its folder."""
     root = directory / name
     (root / "DEBIAN").mkdir(parents=True)
-    (root / "DEBIAN/control").write_text(
-        f"Package: {name}\nVersion: 1\nArchitecture: amd64\nMaintainer: tests\nDescription: stand-in of {name}\n"
-    )
+    said = {
+        "Package": name,
+        "Version": "1",
+        "Architecture": "amd64",
+        "Maintainer": "tests",
+        "Description": name,
+    }
+    (root / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in said.items()))
     for folder, program in programs.items():
         (root / folder).mkdir(parents=True)
         shutil.copy(program, root / folder)
@@ -88,9 +93,11 @@ def _sign(directory: Path, index: Path) -> None:
     )
     home = directory / "gnupg"
     home.mkdir(mode=0o700)
-    _gpg(home, "--quick-generate-key", "tests", "ed25519", "sign", "never")
+    _gpg(home, "--quick-generate-key", "docker", "ed25519", "sign", "never")
     _gpg(home, "--clearsign", "--output", str(release.with_name("InRelease")), str(release))
-    _gpg(home, "--armor", "--output", str(directory / "linux/debian/gpg"), "--export")
+    _gpg(home, "--armor", "--output", str(directory / "linux/debian/gpg"), "--export", "docker")
+    _gpg(home, "--quick-generate-key", "somebody else", "ed25519", "sign", "never")
+    _gpg(home, "--armor", "--output", str(directory / "somebody-elses.gpg"), "--export", "somebody")
 
 
 def _gpg(home: Path, *arguments: str) -> None:

@@ -12,7 +12,7 @@ from native_stack.settings import REPOSITORY
 
 from cloud import aws
 from cloud.aws import Aws, Call
-from cloud.host import Host, Volume
+from cloud.host import LATER, Host, Volume
 from cloud.network import AWS
 from cloud.revisions import FIRST, NAME
 
@@ -43,9 +43,9 @@ GIBIBYTES = 30
 class Region:
     """One stack, its data volume, and whoever is to be its host."""
 
-    def __init__(self, cloud: Aws, image: Path, directory: Path, volume: Volume) -> None:
+    def __init__(self, cloud: Aws, machines: Path, directory: Path, volume: Volume) -> None:
         self.cloud = cloud
-        self._image = image
+        self._machines = machines
         self._directory = directory
         self._volume = volume
 
@@ -59,18 +59,20 @@ class Region:
             aws_secret_access_key="secret",
         )
 
-    def deploy(self, **told: str) -> None:
+    def deploy(self, revision: str = FIRST) -> None:
         """Make the stack, or update it."""
         formation = self.client("cloudformation")
         parameters = {
             "RepositoryUrl": f"https://{aws.GIT}/{NAME}",
-            "Revision": FIRST,
+            "Revision": revision,
             "DataVolumeGiB": str(GIBIBYTES),
-            **told,
         }
         change = {
             "StackName": STACK,
-            "TemplateBody": TEMPLATE.read_text().replace(IMAGE_PARAMETER, IMAGE_IN_MOTO),
+            # Moto takes for changed only a resource whose text has changed.
+            "TemplateBody": TEMPLATE.read_text()
+            .replace(IMAGE_PARAMETER, IMAGE_IN_MOTO)
+            .replace("${Revision}", revision),
             "Capabilities": ["CAPABILITY_IAM"],
             "Parameters": [
                 {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
@@ -98,14 +100,15 @@ class Region:
         return str(found["SecretString"])
 
     @contextmanager
-    def host(self, name: str) -> Iterator[Host]:
-        """Boot the host that the group launches now."""
+    def host(self, name: str, machine: str = LATER, before: str = "true") -> Iterator[Host]:
+        """Boot the host that the group launches now; it finds the command done."""
         group = self.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0]
         self.cloud.instance_id = group["Instances"][0]["InstanceId"]
         self.cloud.user_data = self.user_data()
         directory = self._directory / name
         self._name_aws(directory / "files/etc/hosts")
-        with Host.booted(self._image, directory) as host:
+        with Host.booted(self._machines / machine, directory) as host:
+            host.run(before)
             self.cloud.hooks["AttachVolume"] = lambda call: host.plug(self._volume, call.body["VolumeId"])
             # They are fetched when the data volume is there, and nothing yet of what is in site.env.
             self.cloud.hooks["Download"] = lambda call: self._site(host)
@@ -113,12 +116,11 @@ class Region:
                 yield host
             finally:
                 # No engine of this machine is to find them.
-                host.attempt(
-                    f"docker ps --all --quiet --filter name={PROJECT}- | xargs --no-run-if-empty docker rm --force"
+                ours = (
+                    f"--quiet --filter label=com.docker.compose.project={PROJECT} | xargs --no-run-if-empty"
                 )
-                host.attempt(
-                    f"docker network ls --quiet --filter name={PROJECT}_ | xargs --no-run-if-empty docker network rm"
-                )
+                host.attempt(f"docker container ls --all {ours} docker container rm --force")
+                host.attempt(f"docker network ls {ours} docker network rm")
 
     def _site(self, host: Host) -> None:
         """Write what only this host has: images of the tests, and how its containers reach AWS."""
@@ -139,8 +141,10 @@ class Region:
 
     def replace_instance(self) -> None:
         """Let the group launch another, as an update does when the one before has shut down."""
-        ec2, volume = self.client("ec2"), self.physical("DataVolume")
-        ec2.detach_volume(VolumeId=volume)
+        ec2 = self.client("ec2")
+        for volume in ec2.describe_volumes(VolumeIds=[self.physical("DataVolume")])["Volumes"]:
+            for attached in volume["Attachments"]:
+                ec2.detach_volume(VolumeId=volume["VolumeId"], InstanceId=attached["InstanceId"])
         self.client("autoscaling").terminate_instance_in_auto_scaling_group(
             InstanceId=self.cloud.instance_id, ShouldDecrementDesiredCapacity=False
         )

@@ -6,16 +6,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from native_stack.settings import NativeSettings
 
 from cloud import database
-from cloud.host import Host
+from cloud.aws import Call
+from cloud.host import BARE, Host
 from cloud.network import HOST, run
 from cloud.region import PROJECT, STACK, Region
 from cloud.revisions import SECOND
 
+T = TypeVar("T")
 TOLD_WITHIN_SECONDS = 900
 COMPOSE = "cd /opt/pinflow && docker compose"
 PIN = {
@@ -68,7 +71,10 @@ def up(region: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]
     name = region.outputs()["DatabaseEndpoint"]
     password = json.loads(region.secret("DatabaseSecret"))["password"]
     settings = NativeSettings.for_tests(tmp_path_factory.mktemp("rds"))
-    with database.running(name, password, region.cloud.authority, settings), region.host("first") as host:
+    with (
+        database.running(name, password, region.cloud.authority, settings),
+        region.host("first", BARE) as host,
+    ):
         yield Up(region, host, told(region, host))
 
 
@@ -76,7 +82,7 @@ def up(region: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]
 def replaced(up: Up) -> Iterator[Up]:
     """A host of another revision, which has taken the first one's place."""
     up.host.shut_down()
-    up.region.deploy(Revision=SECOND)
+    up.region.deploy(SECOND)
     up.region.replace_instance()
     with up.region.host("second") as host:
         yield Up(up.region, host, told(up.region, host))
@@ -101,36 +107,21 @@ def test_the_stack_hears_that_the_host_is_ready(up: Up) -> None:
 
 def test_a_pin_is_archived_by_the_role_that_may_only_add(up: Up) -> None:
     assert up.post()["offset"] == 0
-    written = eventually(
-        lambda: [call for call in up.region.cloud.called("PUT of S3") if "/raw/" in call.body["path"]]
-    )
-    for call in written:
+    for call in eventually(lambda: of_the_archive(up.region, "PUT of S3")):
         assert up.region.cloud.role_of(call.key) == role(up.region, "SinkRole")
         assert call.body["if-none-match"] == "*"
 
 
 def test_the_batch_job_reads_by_a_role_of_its_own(up: Up) -> None:
-    before = len(up.region.cloud.calls)
     up.host.run(f"{COMPOSE} run --rm --no-TTY batch-etl run")
-    read = [
-        call
-        for call in up.region.cloud.calls[before:]
-        if call.action == "GET of S3" and "raw" in call.body["path"]
-    ]
-    roles = {
-        up.region.cloud.role_of(call.key)
-        for call in read
-        if "%2Fp%3D" in call.body["path"] or "/p=" in call.body["path"]
-    }
-    assert role(up.region, "BatchRole") in roles
-    assert [row["title"] for row in up.demo("cql", "SELECT title FROM pins")] == [PIN["title"]]
+    reading = {up.region.cloud.role_of(call.key) for call in of_the_archive(up.region, "GET of S3")}
+    assert role(up.region, "BatchRole") in reading
+    assert up.demo("cql", "SELECT title FROM pins") == [{"title": PIN["title"]}]
 
 
 def test_the_live_windows_are_in_rds(up: Up) -> None:
     assert eventually(lambda: up.demo("sql", "SELECT title FROM pins")) == [{"title": PIN["title"]}]
-    assert PROJECT not in up.host.run(
-        "docker ps --all --filter name=-postgres-1 --format {{.Names}} | grep -v airflow || true"
-    )
+    assert up.host.run(f"docker ps --all --quiet --filter name={PROJECT}-postgres-1") == ""
 
 
 def test_logs_and_metrics_are_in_cloudwatch(up: Up) -> None:
@@ -213,11 +204,58 @@ def test_another_revision_takes_the_place_with_all_that_was_there(replaced: Up) 
     assert [row["title"] for row in replaced.demo("cql", "SELECT title FROM pins")] == [PIN["title"]]
 
 
-def eventually(found: Callable[[], list[object]]) -> list[object]:
+@dataclass(frozen=True)
+class Fault:
+    """Something that a host may find broken, and the words in which its log says so."""
+
+    said: str
+    revision: str = SECOND
+    refused: str = ""
+    "An action that AWS denies."
+    before: str = ""
+    "What is done on the host before its user data run."
+    forged: bool = False
+    "Whether Docker's packages are signed by somebody else."
+
+
+FAULTS = {
+    "a revision that is not there": Fault(
+        "couldn't find remote ref no-such-revision", revision="no-such-revision"
+    ),
+    "a data volume that is refused": Fault("was refused: ", refused="AttachVolume"),
+    "a secret that is refused": Fault("pinflow: no passwords: ", refused="GetSecretValue"),
+    "packages that Docker has not signed": Fault("is not signed", forged=True),
+    "a port that is taken": Fault(
+        "the stack did not become healthy", before="systemd-run python3 -m http.server 443"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_host_that_does_not_come_up_says_so(replaced: Up, name: str) -> None:
+    fault, region = FAULTS[name], replaced.region
+    if replaced.host.runs:
+        replaced.host.shut_down()
+    region.deploy(fault.revision)
+    region.replace_instance()
+    region.cloud.refuses = {fault.refused}
+    region.cloud.forged = fault.forged
+    with region.host(name.replace(" ", "-"), before=fault.before) as host:
+        assert told(region, host) == "FAILURE"
+        assert fault.said in host.said()
+
+
+def of_the_archive(region: Region, action: str) -> list[Call]:
+    """Return the calls that were about objects under raw/."""
+    return [call for call in region.cloud.called(action) if "/raw/" in call.body["path"]]
+
+
+def eventually(found: Callable[[], list[T]]) -> list[T]:
     """Ask again for a minute, until there is something."""
     deadline = time.monotonic() + 60
     while not (result := found()) and time.monotonic() < deadline:
         time.sleep(1)
+    assert result, "nothing within a minute"
     return result
 
 
