@@ -18,6 +18,8 @@ from cloud.network import HOST, run
 from cloud.region import PROJECT, STACK, Region
 from cloud.revisions import SECOND
 
+pytestmark = pytest.mark.must(41, 42, 43, 44)
+
 T = TypeVar("T")
 TOLD_WITHIN_SECONDS = 900
 COMPOSE = "cd /opt/pinflow && docker compose"
@@ -100,13 +102,11 @@ def told(region: Region, host: Host) -> str:
     return signal["Status"]
 
 
-@pytest.mark.must(41)
 def test_the_stack_hears_that_the_host_is_ready(up: Up) -> None:
     assert up.word == "SUCCESS", up.host.said()
     assert "pinflow: ready, at " in up.host.said()
 
 
-@pytest.mark.must(43)
 def test_a_pin_is_archived_by_the_role_that_may_only_add(up: Up) -> None:
     assert up.post()["offset"] == 0
     for call in eventually(lambda: of_the_archive(up.region, "PUT of S3")):
@@ -114,7 +114,6 @@ def test_a_pin_is_archived_by_the_role_that_may_only_add(up: Up) -> None:
         assert call.body["if-none-match"] == "*"
 
 
-@pytest.mark.must(43)
 def test_the_batch_job_reads_by_a_role_of_its_own(up: Up) -> None:
     up.host.run(f"{COMPOSE} run --rm --no-TTY batch-etl run")
     reading = {up.region.cloud.role_of(call.key) for call in of_the_archive(up.region, "GET of S3")}
@@ -146,7 +145,6 @@ def test_logs_and_metrics_are_in_cloudwatch(up: Up) -> None:
     }
 
 
-@pytest.mark.must(44)
 def test_only_who_takes_on_a_role_reaches_the_metadata_service(up: Up) -> None:
     def reaches(service: str) -> bool:
         return (
@@ -161,7 +159,6 @@ def test_only_who_takes_on_a_role_reaches_the_metadata_service(up: Up) -> None:
     up.host.run(f"iptables --insert {rule}")
 
 
-@pytest.mark.must(44)
 def test_passwords_are_in_memory_alone(up: Up) -> None:
     assert (
         up.host.run("findmnt --noheadings --output FSTYPE --target /run/pinflow/secrets").strip() == "tmpfs"
@@ -183,7 +180,6 @@ def test_the_engine_does_not_start_without_the_data_volume(up: Up) -> None:
     assert "/var/lib/docker/volumes" in up.host.run("systemctl show docker --property RequiresMountsFor")
 
 
-@pytest.mark.must(44)
 def test_nothing_but_the_edge_listens_beyond_loopback(up: Up) -> None:
     listening = {
         line.split()[3] for line in up.host.run("ss --listening --tcp --numeric --no-header").splitlines()
@@ -194,7 +190,6 @@ def test_nothing_but_the_edge_listens_beyond_loopback(up: Up) -> None:
     }
 
 
-@pytest.mark.must(41)
 def test_bringing_it_up_again_changes_nothing(up: Up) -> None:
     started = (
         "docker ps --format {{.ID}} | xargs docker inspect --format '{{.Id}} {{.State.StartedAt}}' | sort"
@@ -204,7 +199,6 @@ def test_bringing_it_up_again_changes_nothing(up: Up) -> None:
     assert up.host.run(started) == before
 
 
-@pytest.mark.must(42)
 def test_another_revision_takes_the_place_with_all_that_was_there(replaced: Up) -> None:
     assert replaced.word == "SUCCESS", replaced.host.said()
     assert replaced.host.run("git -C /opt/pinflow describe --tags").strip() == SECOND
@@ -239,7 +233,6 @@ FAULTS = {
 }
 
 
-@pytest.mark.must(41)
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_host_that_does_not_come_up_says_so(replaced: Up, name: str) -> None:
     fault, region = FAULTS[name], replaced.region

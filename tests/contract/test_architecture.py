@@ -79,6 +79,7 @@ def test_every_runbook_is_found_from_its_symptom() -> None:
 
 def test_links_between_documents_lead_somewhere() -> None:
     pages = [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("docs/**/*.md"))]
+    pages += sorted(REPOSITORY.glob("tests/*/README.md"))
     pages += sorted(
         path
         for root in ("packages", "services", "deploy")
