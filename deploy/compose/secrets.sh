@@ -4,9 +4,9 @@
 # With PINFLOW_SEED_FILE they are not random but made of that file and their name: the same on every host that has the seed.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
-# Compose reads .env as well: what it says there is where the secrets are.
-told=${PINFLOW_SECRETS_DIR:-$(sed -n 's/^PINFLOW_SECRETS_DIR=//p' "$root/.env" 2>/dev/null | tail -n 1)}
-dir=${told:-$root/deploy/compose/secrets}
+. "$root/deploy/compose/told.sh"
+told_dir=$(told PINFLOW_SECRETS_DIR)
+dir=${told_dir:-$root/deploy/compose/secrets}
 
 # Only its owner may enter the directory, so the files may be readable by whichever user a container runs as.
 umask 022
@@ -54,9 +54,12 @@ done
 once airflow-jwt-secret hex 32
 once airflow-fernet-key url_base64 32
 
-for name in admin:pinflow stream:stream_etl auditor:auditor; do
+# Of letters as they are a password that somebody else made might end too early in an address.
+escaped() { printf %s "$(value "$1")" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g'; }
+place="$(told POSTGRES_ADDRESS)/$(told POSTGRES_DATABASE)?$(told POSTGRES_TLS)"
+for name in "admin:$(told POSTGRES_ADMIN)" stream:stream_etl auditor:auditor; do
     file=postgres-${name%%:*}
-    printf 'postgresql://%s:%s@postgres:5432/pinflow' "${name#*:}" "$(value "$file-password")" | derived "$file-dsn"
+    printf 'postgresql://%s:%s@%s' "${name#*:}" "$(escaped "$file-password")" "$place" | derived "$file-dsn"
 done
 printf 'postgresql+psycopg2://airflow:%s@airflow-postgres:5432/airflow' "$(value airflow-postgres-password)" |
     derived airflow-postgres-dsn
@@ -68,7 +71,7 @@ user batch-etl on #$(digest redis-batch-password) ~pinflow:staging:* resetchanne
 user exporter on #$(digest redis-exporter-password) resetchannels -@all +@connection -@dangerous +info +config|get +slowlog|get +slowlog|len +latency|latest +client|list +dbsize
 USERS
 
-if [ -z "$told" ]; then
+if [ -z "$told_dir" ]; then
     # A last line without its end is not to be continued.
     [ -z "$(tail -c1 "$root/.env" 2>/dev/null)" ] || echo >>"$root/.env"
     printf 'PINFLOW_SECRETS_DIR=%s\n' "$dir" >>"$root/.env"

@@ -78,7 +78,9 @@ def stack(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @contextmanager
-def running(docker: Docker, project: str, secrets: Path, *options: str) -> Iterator[ComposeStack]:
+def running(
+    docker: Docker, project: str, secrets: Path, *options: str, **variables: str
+) -> Iterator[ComposeStack]:
     """Do `make secrets && docker compose up --wait`, in a project of its own; it is removed at the end."""
     ports = {name: _free_port() for name in PORTS}
     # A version of its own: images of a stack that runs here stay what they are.
@@ -86,6 +88,7 @@ def running(docker: Docker, project: str, secrets: Path, *options: str) -> Itera
     # Tests say themselves when the schedule runs what.
     environment["PINFLOW_DAGS_PAUSED"] = "true"
     environment |= {f"PINFLOW_{name.upper()}_PORT": str(port) for name, port in ports.items()}
+    environment |= variables
     subprocess.run(
         ["sh", str(REPOSITORY / "deploy/compose/secrets.sh")], env=os.environ | environment, check=True
     )

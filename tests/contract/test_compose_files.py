@@ -4,10 +4,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from batch_etl.settings import BatchSettings
 from ingest_api.settings import IngestSettings
 from migrations.settings import MigrateSettings
 from native_stack.settings import REPOSITORY
+from pydantic import PostgresDsn
 from reconcile.demo.settings import DemoSettings
 from s3_sink.settings import SinkSettings
 from service_runtime.settings import Settings
@@ -33,11 +35,12 @@ SETTINGS: dict[str, type[Settings]] = {
     )
 }
 INCLUDED = [COMPOSE / name for name in yaml.safe_load((COMPOSE / "compose.yaml").read_text())["include"]]
+OVERLAYS = [COMPOSE / name for name in ("trust.yaml", "cassandra-tls.yaml", "tls.yaml")]
 VARIABLE = re.compile(r"\$\{(\w+)(:[?-])?")
 
 
-def services() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in INCLUDED:
+def services(paths: Sequence[Path] = INCLUDED) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in paths:
         yield from yaml.safe_load(path.read_text())["services"].items()
 
 
@@ -47,7 +50,8 @@ def defined(name: str) -> dict[str, str]:
 
 
 def test_every_variable_that_a_service_is_told_is_one_of_its_settings() -> None:
-    told = {variable for _, service in services() for variable in service.get("environment", {})}
+    every = services([*INCLUDED, *OVERLAYS])
+    told = {variable for _, service in every for variable in service.get("environment", {})}
     ours = {variable for variable in told if variable.startswith(tuple(SETTINGS))}
     assert len(ours) > 40
     for variable in ours:
@@ -64,7 +68,7 @@ def test_no_variable_holds_a_secret() -> None:
                 assert str(value).startswith("/run/secrets/"), f"{name}: {variable}"
 
 
-@pytest.mark.parametrize("path", INCLUDED, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*INCLUDED, *OVERLAYS], ids=lambda path: path.name)
 def test_every_variable_of_the_files_has_a_value_or_a_default(path: Path) -> None:
     versions = defined(".env")
     for variable, default in VARIABLE.findall(path.read_text()):
@@ -73,14 +77,53 @@ def test_every_variable_of_the_files_has_a_value_or_a_default(path: Path) -> Non
 
 def test_every_version_is_pinned_and_used() -> None:
     text = "".join(path.read_text() for path in INCLUDED)
+    scripts = (COMPOSE / "secrets.sh").read_text()
     for variable, image in defined(".env").items():
-        assert f"${{{variable}}}" in text, f"{variable} is not used"
+        used = f"${{{variable}}}" in text or f"told {variable})" in scripts
+        assert used, f"{variable} is not used"
         if variable.endswith("_IMAGE"):
             assert re.search(r":v?\d+\.\d+", image), image
 
 
 def test_the_clusters_sizes_are_sizes_of_the_default_too() -> None:
     assert defined("cluster.env").keys() - {"COMPOSE_PROFILES"} <= defined(".env").keys()
+
+
+def test_tls_is_a_choice_of_overlays_and_of_variables_that_the_default_has_too() -> None:
+    told = defined("tls.env")
+    files = [REPOSITORY / file for file in told.pop("COMPOSE_FILE").split(":")]
+    assert files == [REPOSITORY / "compose.yaml", *OVERLAYS]
+    assert told.keys() <= defined(".env").keys()
+
+
+def test_the_overlays_change_services_that_there_are_and_mount_files_that_there_are() -> None:
+    assert {name for name, _ in services(OVERLAYS)} <= {name for name, _ in services()}
+    for path in OVERLAYS:
+        for config in yaml.safe_load(path.read_text()).get("configs", {}).values():
+            # The authorities are made, or the operator's.
+            assert "$" in config["file"] or (REPOSITORY / config["file"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("server", "told_as", "paths"),
+    [
+        ("KAFKA", "KAFKA_BOOTSTRAP_SERVERS", OVERLAYS[:1]),
+        ("CASSANDRA", "CASSANDRA_CONTACT_POINTS", OVERLAYS[1:2]),
+    ],
+)
+def test_every_client_is_told_whom_to_trust(server: str, told_as: str, paths: list[Path]) -> None:
+    trusting = dict(services(OVERLAYS[:1]))
+    told = {name: service.get("environment", {}) for name, service in services(paths)}
+    clients = [
+        (name, variable.removesuffix(told_as))
+        for name, service in services()
+        for variable in service.get("environment", {})
+        if variable.endswith(told_as)
+    ]
+    assert len(clients) >= 6
+    for name, prefix in clients:
+        (mounted,) = trusting[name]["configs"]
+        assert told[name][f"{prefix}{server}_CA_FILE"] == mounted["target"], name
 
 
 @pytest.mark.parametrize("sizes", [".env", "cluster.env"])
@@ -120,13 +163,14 @@ def test_a_switch_of_staging_is_a_service_of_its_own() -> None:
 def clone(tmp_path: Path) -> Path:
     """What `make secrets` needs of a clone."""
     (tmp_path / "deploy/compose").mkdir(parents=True)
-    shutil.copy(COMPOSE / "secrets.sh", tmp_path / "deploy/compose")
+    for file in ("secrets.sh", "certificates.sh", "told.sh", ".env"):
+        shutil.copy(COMPOSE / file, tmp_path / "deploy/compose")
     return tmp_path
 
 
-def make_secrets(clone: Path, **environment: str) -> str:
+def make_secrets(clone: Path, script: str = "secrets.sh", **environment: str) -> str:
     clean = {name: value for name, value in os.environ.items() if name != "PINFLOW_SECRETS_DIR"}
-    command = ["sh", str(clone / "deploy/compose/secrets.sh")]
+    command = ["sh", str(clone / "deploy/compose" / script)]
     done = subprocess.run(command, env=clean | environment, check=True, capture_output=True, text=True)
     return done.stdout
 
@@ -168,3 +212,32 @@ def test_secrets_are_made_where_env_says_they_are(clone: Path, tmp_path: Path) -
     make_secrets(clone)
     assert (tmp_path / "elsewhere/kafka-admin-password").stat().st_size == 48
     assert not (clone / "deploy/compose/secrets").exists()
+
+
+def test_another_postgres_is_told_by_variables_and_the_password_it_has(clone: Path) -> None:
+    secrets = clone / "deploy/compose/secrets"
+    secrets.mkdir()
+    (secrets / "postgres-admin-password").write_text("it's #1?/100% @home\n")
+    parameters = "sslmode=verify-full&sslrootcert=/etc/pinflow/authorities.pem"
+    (clone / ".env").write_text(f"POSTGRES_ADDRESS=db.example.org:6432\nPOSTGRES_TLS={parameters}\n")
+    make_secrets(clone, POSTGRES_ADMIN="master", POSTGRES_DATABASE="live")
+    (host,) = PostgresDsn((secrets / "postgres-admin-dsn").read_text()).hosts()
+    assert (host["username"], unquote(host["password"] or "")) == ("master", "it's #1?/100% @home")
+    assert (host["host"], host["port"]) == ("db.example.org", 6432)
+    stream = (secrets / "postgres-stream-dsn").read_text()
+    assert stream.startswith("postgresql://stream_etl:")
+    assert stream.endswith(f"@db.example.org:6432/live?{parameters}")
+
+
+def test_a_certificate_is_made_once_and_bears_the_name_of_every_server(clone: Path) -> None:
+    make_secrets(clone)
+    make_secrets(clone, "certificates.sh")
+    secrets = clone / "deploy/compose/secrets"
+    made = {path: path.read_bytes() for path in secrets.glob("tls-*")}
+    make_secrets(clone, "certificates.sh")
+    assert {path: path.read_bytes() for path in secrets.glob("tls-*")} == made
+    verify = ["openssl", "verify", "-CAfile", str(secrets / "tls-authority.pem"), "-verify_hostname"]
+    for server in ("kafka", "kafka-2", "kafka-3", "cassandra", "cassandra-2", "cassandra-3"):
+        subprocess.run([*verify, server, str(secrets / "tls-server")], check=True, capture_output=True)
+    stranger = subprocess.run([*verify, "stranger", str(secrets / "tls-server")], check=False)
+    assert stranger.returncode

@@ -33,6 +33,7 @@ from native_stack.credentials import S3_ROOT_KEY_ID
 from native_stack.program import Context, NotReady, Program
 from native_stack.servers.cassandra import Cassandra
 from native_stack.servers.kafka import Kafka
+from native_stack.servers.postgres import Postgres, dsn_file
 from native_stack.settings import NativeSettings
 from native_stack.stack import Stack
 from pydantic import PostgresDsn, SecretStr
@@ -53,6 +54,12 @@ pytestmark = pytest.mark.must(17)
 ADMIN_PASSWORD = "admin-password"
 # What a JAAS configuration, CQL and SQL each have a meaning of their own for.
 AWKWARD = r"""it's a "quoted\ password;"""
+# Who administers a managed PostgreSQL: RDS gives its master user these rights.
+MASTER = """
+CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'master';
+GRANT pg_monitor TO master WITH ADMIN OPTION;
+ALTER DATABASE pinflow OWNER TO master;
+"""
 READY_WITHIN_SECONDS = 120.0
 # Spark's first batch, with all that Spark can say.
 WRITTEN_WITHIN_SECONDS = 150.0
@@ -339,6 +346,54 @@ async def test_a_role_that_was_made_a_superuser_is_one_no_more(told: MigrateSett
         )
     finally:
         await owner.close()
+
+
+@pytest.fixture
+async def managed(stack: Stack, tmp_path: Path) -> AsyncIterator[tuple[asyncpg.Connection, MigrateSettings]]:
+    """A PostgreSQL of somebody else's: its superuser, and what the migrations are told of it."""
+    server = Postgres(Context(NativeSettings.for_tests(tmp_path), stack.credentials))
+    with running(server):
+        await until_ready(server)
+        dsn = dsn_file(server.context).read_text()
+        provider = await asyncpg.connect(dsn)
+        try:
+            await provider.execute(MASTER)
+            yield (
+                provider,
+                MigrateSettings(
+                    postgres_dsn=PostgresDsn(f"postgresql://master:master@{dsn.rpartition('@')[2]}"),
+                    postgres_stream_password=SecretStr("stream"),
+                    postgres_exporter_password=SecretStr("exporter"),
+                    postgres_auditor_password=SecretStr("auditor"),
+                ),
+            )
+        finally:
+            # The server waits for it.
+            await provider.close()
+
+
+async def test_a_master_user_who_is_no_superuser_makes_every_role(
+    managed: tuple[asyncpg.Connection, MigrateSettings],
+) -> None:
+    provider, told = managed
+    first, second, third = Recorder(), Recorder(), Recorder()
+    await migrate(told, first, Step.POSTGRES)
+    await migrate(told, second, Step.POSTGRES)
+    await provider.execute("ALTER ROLE exporter CREATEDB")
+    await migrate(told, third, Step.POSTGRES)
+    assert first.changes.count("set the password in PostgreSQL") == 3
+    assert second.changes == []
+    assert third.changes == ["take a role's attributes in PostgreSQL"]
+
+
+async def test_what_a_master_user_may_not_change_is_refused_by_name(
+    managed: tuple[asyncpg.Connection, MigrateSettings],
+) -> None:
+    provider, told = managed
+    await migrate(told, Plan(dry_run=False), Step.POSTGRES)
+    await provider.execute("ALTER ROLE auditor SUPERUSER")
+    with pytest.raises(RefusedError, match="does not allow it to 'master'"):
+        await migrate(told, Plan(dry_run=False), Step.POSTGRES)
 
 
 async def test_a_password_is_changed_by_another_run(told: MigrateSettings) -> None:

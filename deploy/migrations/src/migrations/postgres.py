@@ -58,7 +58,11 @@ async def patiently(
         async with _connected(str(dsn)) as connection:
             # Held until the connection closes: a second migrator waits here and then finds nothing to do.
             await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-            await work(connection)
+            try:
+                await work(connection)
+            except asyncpg.InsufficientPrivilegeError as error:
+                user = dsn.hosts()[0]["username"]
+                raise RefusedError(f"PostgreSQL does not allow it to {user!r}: {error}") from error
 
     await until_it_answers("PostgreSQL", address, attempt, NOT_YET)
 

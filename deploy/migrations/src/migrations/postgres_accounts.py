@@ -28,11 +28,18 @@ GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO auditor;
 ALTER DEFAULT PRIVILEGES IN SCHEMA {SCHEMA} GRANT SELECT ON TABLES TO auditor;
 """
 EXPORTER_RIGHTS = "GRANT pg_monitor TO exporter"
-IS_ABLE = """
-SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
+# Only those it has: who is no superuser itself may not even deny another what it has not.
+ATTRIBUTES_IT_HAS = """
+SELECT concat_ws(
+    ' ',
+    CASE WHEN rolsuper THEN 'NOSUPERUSER' END,
+    CASE WHEN rolcreaterole THEN 'NOCREATEROLE' END,
+    CASE WHEN rolcreatedb THEN 'NOCREATEDB' END,
+    CASE WHEN rolreplication THEN 'NOREPLICATION' END,
+    CASE WHEN rolbypassrls THEN 'NOBYPASSRLS' END
+)
 FROM pg_roles WHERE rolname = $1
 """
-WITHOUT_ATTRIBUTES = "NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +74,9 @@ async def _ensure(
             verifier(role.name, role.password),
         )
         await connection.execute(statement)
-    if await connection.fetchval(IS_ABLE, role.name) and plan.does(
-        "take a role's attributes in PostgreSQL", role=role.name
-    ):
-        await connection.execute(f"ALTER ROLE {role.name} {WITHOUT_ATTRIBUTES}")
+    without = await connection.fetchval(ATTRIBUTES_IT_HAS, role.name)
+    if without and plan.does("take a role's attributes in PostgreSQL", role=role.name):
+        await connection.execute(f"ALTER ROLE {role.name} {without}")
     if not plan.dry_run:
         async with connection.transaction():
             await connection.execute(role.rights)

@@ -43,8 +43,9 @@ def cassandra_session(
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         request_timeout=request_seconds,
     )
+    hosts = [host.strip() for host in settings.cassandra_contact_points.split(",")]
     cluster = Cluster(
-        [host.strip() for host in settings.cassandra_contact_points.split(",")],
+        hosts,
         port=settings.cassandra_port,
         connect_timeout=CONNECT_SECONDS,
         max_schema_agreement_wait=request_seconds,
@@ -52,7 +53,7 @@ def cassandra_session(
         # The driver's own pauses grow to ten minutes: longer than a job waits.
         reconnection_policy=ConstantReconnectionPolicy(RECONNECT_SECONDS, max_attempts=None),
         protocol_version=5,
-        **_login(settings),
+        **_login(settings, hosts),
     )
     try:
         yield _connected(cluster, settings)
@@ -60,7 +61,7 @@ def cassandra_session(
         cluster.shutdown()
 
 
-def _login(settings: CassandraSettings) -> dict[str, Any]:
+def _login(settings: CassandraSettings, hosts: list[str]) -> dict[str, Any]:
     login: dict[str, Any] = {}
     if settings.cassandra_password is not None:
         login["auth_provider"] = PlainTextAuthProvider(
@@ -68,6 +69,8 @@ def _login(settings: CassandraSettings) -> dict[str, Any]:
         )
     if settings.cassandra_ca_file:
         login["ssl_context"] = ssl.create_default_context(cafile=settings.cassandra_ca_file)
+        # Else each node's certificate is held against its address, which managed rings sign for no node.
+        login["ssl_options"] = {"server_hostname": hosts[0]}
     return login
 
 

@@ -145,7 +145,9 @@ class CassandraSettings(Settings):
     cassandra_username: str | None = None
     cassandra_password: SecretStr | None = None
     cassandra_ca_file: FilePath | None = Field(
-        default=None, description="PEM of who signed the nodes' certificates; when set, TLS is spoken"
+        default=None,
+        description="PEM of who signed the nodes' certificates; when set, TLS is spoken, and every node's "
+        "certificate must bear the name of the first contact point",
     )
 
     @model_validator(mode="after")
