@@ -104,6 +104,34 @@ def test_the_overlays_change_services_that_there_are_and_mount_files_that_there_
             assert "$" in config["file"] or (REPOSITORY / config["file"]).is_file()
 
 
+class Tagged(yaml.SafeLoader):
+    """Reads compose's own tags, `!reset` and `!override`, as if they were not there."""
+
+
+Tagged.add_multi_constructor(
+    "!",
+    lambda loader, _, node: (
+        loader.construct_sequence(node)
+        if isinstance(node, yaml.SequenceNode)
+        else loader.construct_scalar(node)
+    ),
+)
+
+
+def test_what_is_different_on_aws_is_different_from_something_and_told_by_the_host() -> None:
+    host = REPOSITORY / "deploy/cloudformation/host"
+    bring_up, included = (host / "bring-up").read_text(), dict(services())
+    for path in (host / "aws.yaml", host / "rds.yaml"):
+        overlay = yaml.load(path.read_text(), Tagged)
+        for name, service in overlay["services"].items():
+            told = {key for key in service.get("environment", {}) if key.startswith(tuple(SETTINGS))}
+            for variable in told - included[name].get("environment", {}).keys():
+                prefix = f"{variable.split('_', 1)[0]}_"
+                assert variable.removeprefix(prefix).lower() in SETTINGS[prefix].model_fields, variable
+        for variable, _ in VARIABLE.findall(path.read_text()):
+            assert f'echo "{variable}=' in bring_up, variable
+
+
 @pytest.mark.parametrize(
     ("server", "told_as", "paths"),
     [
