@@ -1,6 +1,5 @@
 """Every mistake in the template that we know how to make, by the rule that has to see it."""
 
-
 from cloud.edits import Change, add, all_of, drop, put, replace
 from cloud.template import Body
 
