@@ -11,14 +11,19 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
 import boto3
 from moto.cloudformation import models, parsing
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy, iam_backends
 from moto.server import ThreadedMotoServer
 from moto.ssm.models import ssm_backends
+
+from cloud.rules.access import MANAGED
 
 REGION = "eu-west-1"
 IMAGE = "ami-12c6146b"
@@ -31,7 +36,6 @@ ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
-    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
 }
 Properties = dict[str, Any]
 
@@ -47,6 +51,8 @@ def running() -> Iterator[None]:
     try:
         with (
             patch.dict(os.environ, {**environment, **ENVIRONMENT, "AWS_ENDPOINT_URL": url}, clear=True),
+            # It remembers credentials.
+            patch.object(boto3, "DEFAULT_SESSION", None),
             patch.object(parsing, "clean_json", _clean),
             patch.object(parsing, "parse_and_create_resource", _create),
             patch.object(parsing, "get_references_from_template", _references),
@@ -55,6 +61,7 @@ def running() -> Iterator[None]:
             # The server's state is this process's: what an earlier one left.
             urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST")).close()
             _know_image()
+            _know_managed_policy()
             yield
     finally:
         server.stop()
@@ -65,6 +72,18 @@ def _know_image() -> None:
     boto3.client("ssm").put_parameter(Name="/image", Value=IMAGE, Type="String")
     parameters = ssm_backends[DEFAULT_ACCOUNT_ID][REGION]._parameters
     parameters[IMAGE_PARAMETER] = parameters["/image"]
+
+
+def _know_managed_policy() -> None:
+    """Enter the one policy of AWS's own that the template names; to load them all takes seconds."""
+    name = MANAGED.rpartition("/")[2]
+    policy = AWSManagedPolicy.from_data(name, DEFAULT_ACCOUNT_ID, REGION, _managed_policies()[name])
+    iam_backends[DEFAULT_ACCOUNT_ID]["aws"].managed_policies[policy.arn] = policy
+
+
+@cache
+def _managed_policies() -> dict[str, Any]:
+    return dict(json.loads(aws_managed_policies_data))
 
 
 @dataclass

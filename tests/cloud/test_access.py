@@ -1,6 +1,9 @@
 """Who may do what in the stack, asked of the template's own policies."""
 
+import json
+
 import pytest
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 from pin_schema.archive import PREFIX
 
 from cloud.policies import Decision, Document, Request, decide, trusts
@@ -17,27 +20,10 @@ ARCHIVE_ROLES = {"SinkRole", "BatchRole"}
 INSTANCE = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-0"
 OF_THE_STACK = {"aws:ResourceTag/pinflow:stack": STACK}
 ADMINISTRATOR: Document = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-# What AWS's own AmazonSSMManagedInstanceCore allows.
-SESSION_MANAGER: Document = {
-    "Statement": {
-        "Effect": "Allow",
-        "Action": [
-            *(f"ssm:{verb}" for verb in ("DescribeAssociation", "GetDeployablePatchSnapshotForInstance")),
-            *(f"ssm:{verb}" for verb in ("GetDocument", "DescribeDocument", "GetManifest", "GetParameter")),
-            *(f"ssm:{verb}" for verb in ("GetParameters", "ListAssociations", "ListInstanceAssociations")),
-            *(f"ssm:{verb}" for verb in ("PutInventory", "PutComplianceItems", "PutConfigurePackageResult")),
-            *(f"ssm:Update{what}" for what in ("AssociationStatus", "InstanceAssociationStatus")),
-            "ssm:UpdateInstanceInformation",
-            *(
-                f"ssmmessages:{verb}{what}Channel"
-                for verb in ("Create", "Open")
-                for what in ("Control", "Data")
-            ),
-            *(f"ec2messages:{verb}Message" for verb in ("Acknowledge", "Delete", "Fail")),
-            *(f"ec2messages:{verb}" for verb in ("GetEndpoint", "GetMessages", "SendReply")),
-        ],
-        "Resource": "*",
-    }
+# AWS's own policies, as moto ships them.
+BY_AWS: dict[str, Document] = {
+    f"arn:aws:iam::aws:policy{said['Path']}{name}": said["Document"]
+    for name, said in json.loads(aws_managed_policies_data).items()
 }
 
 
@@ -46,9 +32,9 @@ def arn(role: str) -> str:
 
 
 def identity(role: str) -> list[Document]:
-    """Return every policy of a role; rules.access knows that no other is managed by AWS."""
+    """Return every policy of a role."""
     properties = VIEW.resource(role)
-    managed = [SESSION_MANAGER for _ in properties.get("ManagedPolicyArns", [])]
+    managed = [BY_AWS[policy] for policy in properties.get("ManagedPolicyArns", [])]
     inline = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
     attached = [
         policy["PolicyDocument"]

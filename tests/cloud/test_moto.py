@@ -408,8 +408,8 @@ def test_no_resource_is_left_out_here() -> None:
 
 
 def test_another_revision_is_what_the_next_host_runs(both: tuple[Deployed, Deployed]) -> None:
-    # On an update moto follows parameters, and no condition: what another choice makes is looked at above. What it
-    # deletes of a stack is no network and no role with a managed policy; rules.database looks at what has to stay.
+    # On an update moto follows parameters, and no condition: what another choice makes is looked at above.
+    # Of a stack that is deleted it leaves network and roles; rules.database looks at what has to stay.
     stack = Deployed("third")
     stack.change("CREATE", Revision="v0.1.0")
     before = stack.host_env()
