@@ -10,6 +10,7 @@ STAGING_OPTION := $(if $(STAGING),--staging $(STAGING))
 BROWSE := $(UV) run --no-project --quiet --with playwright==1.65.2 --with pillow==13.0.0
 # Exit code of batch-etl: there was nothing to do.
 NOTHING_TO_DO := 10
+ON_AWS = $(if $(and $(STACK),$(REGION)),--stack $(STACK) --region $(REGION),$(error which stack, and where? make $@ STACK=pins REGION=eu-central-1))
 AIRFLOW := airflow-api-server airflow-scheduler airflow-dag-processor airflow-triggerer
 .DEFAULT_GOAL := help
 
@@ -49,6 +50,12 @@ compose-demo: secrets ## start the compose stack, send the reference dataset thr
 	@docker compose up --wait && docker compose --profile batch create && docker compose run --rm demo post \
 		&& docker compose run --rm batch-etl$(addprefix -,$(STAGING)) run $(STAGING_OPTION) && docker compose run --rm demo check
 
+## Run it on AWS
+deploy: setup ## create or update a stack: make deploy STACK=pins REGION=eu-central-1 ARGS="--dry-run"
+	@$(RUN) cloud-stack deploy $(ON_AWS) $(if $(REVISION),--revision $(REVISION)) $(if $(REPOSITORY),--repository $(REPOSITORY)) $(ARGS)
+destroy: setup ## delete a stack; the archive stays: make destroy STACK=pins REGION=eu-central-1
+	@$(RUN) cloud-stack destroy $(ON_AWS) $(ARGS)
+
 ## Prove it
 test: setup check build ## all tests: checks, unit, contract, integration, end to end
 	@$(RUN_AIRFLOW) pytest
@@ -67,6 +74,8 @@ test-e2e: setup build ## the whole line, faults included
 	@$(PYTEST) tests/e2e
 test-docker: setup build ## the compose stack, in real containers
 	@$(PYTEST) tests/compose
+test-deploy: setup ## the stack on AWS: its template, its policies, its deployment
+	@$(PYTEST) deploy/cloudformation tests/cloud
 test-long: setup build ## the proofs in their full length
 	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests/contract tests/integration tests/e2e
 	@PINFLOW_LONG=1 $(PYTEST) tests/compose/test_cluster.py
@@ -86,5 +95,5 @@ screenshots: ## take the pictures of docs/screenshots anew, of the running Airfl
 update-golden: setup ## write the golden files anew, for review in the diff
 	@UPDATE_GOLDEN=1 $(PYTEST) packages/pin-schema/tests/test_golden_schema.py
 
-.PHONY: help demo up status logs etl cql sql down reset secrets start stop compose-demo setup build format dashboards screenshots update-golden \
-	test check test-unit test-airflow test-contract test-integration test-e2e test-docker test-long
+.PHONY: help demo up status logs etl cql sql down reset secrets start stop compose-demo deploy destroy setup build format dashboards screenshots update-golden \
+	test check test-unit test-airflow test-contract test-integration test-e2e test-docker test-deploy test-long

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import ssl
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,13 +17,12 @@ from urllib.parse import parse_qs
 import aiohttp
 import trustme
 from aiohttp import web
-from moto.server import ThreadedMotoServer
 
-import cloud.in_moto  # noqa: F401 moto learns by it
+from cloud import formation
 from cloud.aside import loop_aside
+from cloud.formation import REGION
 from cloud.network import AWS, METADATA
 
-REGION = "eu-west-1"
 GIT = "git.example.org"
 # Whom a host calls by name. EC2, S3 and all the others answer at one address.
 SERVICES = ("cloudformation", "ec2", "logs", "monitoring", "s3", "secretsmanager", "sts")
@@ -83,6 +82,7 @@ class Aws:
         return self._roles.get(key, key)
 
     _roles: dict[str, str] = field(default_factory=dict)
+    session: aiohttp.ClientSession = field(init=False)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer by the name that was called."""
@@ -121,8 +121,7 @@ class Aws:
             await asyncio.to_thread(hook, call)
 
     async def _by_moto(self, request: web.Request) -> web.Response:
-        session: aiohttp.ClientSession = request.app["session"]
-        async with session.request(
+        async with self.session.request(
             request.method,
             f"{self.moto}{request.raw_path}",
             headers={**request.headers, "Host": request.host},
@@ -164,17 +163,13 @@ class Aws:
 @contextmanager
 def running(docker_packages: Path, repositories: Path, authority: trustme.CA) -> Iterator[Aws]:
     """Run it on its side of the cable while the block runs."""
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    aws = Aws(f"http://{host}:{port}", docker_packages, repositories, authority)
-    with loop_aside() as wait:
+    with formation.running(), loop_aside() as wait:
+        aws = Aws(os.environ["AWS_ENDPOINT_URL"], docker_packages, repositories, authority)
         stop = wait(_serve(aws))
         try:
             yield aws
         finally:
             wait(stop())
-            moto.stop()
 
 
 def names(region: str = REGION) -> list[str]:
@@ -183,26 +178,36 @@ def names(region: str = REGION) -> list[str]:
 
 
 async def _serve(aws: Aws) -> Callable[[], Coroutine[Any, Any, None]]:
-    session = aiohttp.ClientSession()
-    runners = []
+    """Begin to answer at all addresses; return what ends it."""
+    aws.session = aiohttp.ClientSession()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     wildcards = (f"*.{REGION}.amazonaws.com", f"*.s3.{REGION}.amazonaws.com")
     aws.authority.issue_cert(*names(), *wildcards).configure_cert(context)
-    for handler, address, port, tls in ((aws.answer, AWS, 443, context), (aws.metadata, METADATA, 80, None)):
-        app = web.Application(client_max_size=LARGEST_BODY)
-        app["session"] = session
-        app.router.add_route("*", "/{path:.*}", handler)
-        runner = web.AppRunner(app, access_log=None, auto_decompress=False)
-        await runner.setup()
-        await web.TCPSite(runner, address, port, ssl_context=tls).start()
-        runners.append(runner)
+    runners = [
+        await _site(aws.answer, AWS, 443, context),
+        await _site(aws.metadata, METADATA, 80, None),
+    ]
 
     async def stop() -> None:
         for runner in runners:
             await runner.cleanup()
-        await session.close()
+        await aws.session.close()
 
     return stop
+
+
+async def _site(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    address: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+) -> web.AppRunner:
+    app = web.Application(client_max_size=LARGEST_BODY)
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
+    await runner.setup()
+    await web.TCPSite(runner, address, port, ssl_context=tls).start()
+    return runner
 
 
 def _call(name: str, request: web.Request, body: bytes) -> Call:

@@ -4,19 +4,18 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import boto3
 import yaml
-from native_stack.settings import REPOSITORY
 
 from cloud import aws
 from cloud.aws import Aws, Call
+from cloud.formation import REGION
 from cloud.host import LATER, Host, Volume
 from cloud.network import AWS
 from cloud.revisions import FIRST, NAME
+from cloud.template import PATH
 
-TEMPLATE = REPOSITORY / "deploy/cloudformation/template.yaml"
 STACK = "pinflow"
 PROJECT = "pinflow-host"
 REACHING_AWS = (
@@ -34,9 +33,6 @@ TRUST = {
     "environment": {"AWS_CA_BUNDLE": "/etc/pinflow/authorities.crt"},
     "volumes": [f"{AUTHORITIES}:/etc/pinflow/authorities.crt:ro"],
 }
-# Moto looks up the default too, knows no image of Debian's, and lets nobody write a parameter of AWS's own.
-IMAGE_PARAMETER = "/aws/service/debian/release/12/latest/amd64"
-IMAGE_IN_MOTO = "/tests/image"
 GIBIBYTES = 30
 
 
@@ -49,60 +45,43 @@ class Region:
         self._directory = directory
         self._volume = volume
 
-    def client(self, service: str) -> Any:
-        """Return a client of moto."""
-        return boto3.client(
-            service,
-            endpoint_url=self.cloud.moto,
-            region_name=aws.REGION,
-            aws_access_key_id="AKIATESTS",
-            aws_secret_access_key="secret",
-        )
-
     def deploy(self, revision: str = FIRST) -> None:
         """Make the stack, or update it."""
-        formation = self.client("cloudformation")
+        formation = boto3.client("cloudformation")
         parameters = {
             "RepositoryUrl": f"https://{aws.GIT}/{NAME}",
             "Revision": revision,
             "DataVolumeGiB": str(GIBIBYTES),
         }
-        change = {
-            "StackName": STACK,
-            # Moto takes for changed only a resource whose text has changed.
-            "TemplateBody": TEMPLATE.read_text()
-            .replace(IMAGE_PARAMETER, IMAGE_IN_MOTO)
-            .replace("${Revision}", revision),
-            "Capabilities": ["CAPABILITY_IAM"],
-            "Parameters": [
-                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
-            ],
-        }
-        if formation.list_stacks()["StackSummaries"]:
-            formation.update_stack(**change)
-        else:
-            self.client("ssm").put_parameter(Name=IMAGE_IN_MOTO, Value="ami-12c6146b", Type="String")
-            formation.create_stack(**change)
+        change = {"StackName": STACK, "ChangeSetName": f"to-{revision}-{len(self.signals())}"}
+        formation.create_change_set(
+            **change,
+            ChangeSetType="UPDATE" if formation.list_stacks()["StackSummaries"] else "CREATE",
+            TemplateBody=PATH.read_text(),
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        )
+        formation.execute_change_set(**change)
 
     def physical(self, logical: str) -> str:
         """Return the id of what a resource of the template became."""
-        made = self.client("cloudformation").list_stack_resources(StackName=STACK)["StackResourceSummaries"]
+        made = boto3.client("cloudformation").list_stack_resources(StackName=STACK)["StackResourceSummaries"]
         return next(str(one["PhysicalResourceId"]) for one in made if one["LogicalResourceId"] == logical)
 
     def outputs(self) -> dict[str, str]:
         """Return what the stack tells."""
-        stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        stack = boto3.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     def secret(self, logical: str) -> str:
         """Return what a secret of the stack holds."""
-        found = self.client("secretsmanager").get_secret_value(SecretId=self.physical(logical))
+        found = boto3.client("secretsmanager").get_secret_value(SecretId=self.physical(logical))
         return str(found["SecretString"])
 
     @contextmanager
     def host(self, name: str, machine: str = LATER, before: str = "true") -> Iterator[Host]:
         """Boot the host that the group launches now; it finds the command done."""
-        group = self.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0]
+        group = boto3.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0]
         self.cloud.instance_id = group["Instances"][0]["InstanceId"]
         self.cloud.user_data = self.user_data()
         directory = self._directory / name
@@ -133,7 +112,7 @@ class Region:
 
     def user_data(self) -> str:
         """Return what the newest version of the launch template has a host do."""
-        versions = self.client("ec2").describe_launch_template_versions(
+        versions = boto3.client("ec2").describe_launch_template_versions(
             LaunchTemplateId=self.physical("Template"), Versions=["$Latest"]
         )
         encoded = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]["UserData"]
@@ -141,11 +120,11 @@ class Region:
 
     def replace_instance(self) -> None:
         """Let the group launch another, as an update does when the one before has shut down."""
-        ec2 = self.client("ec2")
+        ec2 = boto3.client("ec2")
         for volume in ec2.describe_volumes(VolumeIds=[self.physical("DataVolume")])["Volumes"]:
             for attached in volume["Attachments"]:
                 ec2.detach_volume(VolumeId=volume["VolumeId"], InstanceId=attached["InstanceId"])
-        self.client("autoscaling").terminate_instance_in_auto_scaling_group(
+        boto3.client("autoscaling").terminate_instance_in_auto_scaling_group(
             InstanceId=self.cloud.instance_id, ShouldDecrementDesiredCapacity=False
         )
 
@@ -155,7 +134,7 @@ class Region:
 
     def elsewhere(self) -> list[str]:
         """Return every name of this stack that leads to AWS."""
-        bucket = f"{self.physical('ArchiveBucket')}.s3.{aws.REGION}.amazonaws.com"
+        bucket = f"{self.physical('ArchiveBucket')}.s3.{REGION}.amazonaws.com"
         return [*aws.names(), bucket, *filter(None, [self.outputs().get("DatabaseEndpoint")])]
 
     def _name_aws(self, hosts: Path) -> None:

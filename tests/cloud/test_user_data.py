@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import boto3
 import pytest
 from native_stack.settings import NativeSettings
 
@@ -127,7 +128,7 @@ def test_the_live_windows_are_in_rds(up: Up) -> None:
 
 
 def test_logs_and_metrics_are_in_cloudwatch(up: Up) -> None:
-    logs = up.region.client("logs")
+    logs = boto3.client("logs")
     group = up.region.outputs()["LogGroup"]
     streams = {
         stream["logStreamName"] for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]
@@ -137,7 +138,7 @@ def test_logs_and_metrics_are_in_cloudwatch(up: Up) -> None:
     } <= streams
     # Airflow follows jobs by what the engine still has.
     assert up.host.run(f"docker logs {PROJECT}-ingest-api-1 2>&1").strip()
-    metrics = up.region.client("cloudwatch")
+    metrics = boto3.client("cloudwatch")
     eventually(lambda: metrics.list_metrics(Namespace="Pinflow")["Metrics"])
     assert {metric["MetricName"] for metric in metrics.list_metrics(Namespace="Pinflow")["Metrics"]} == {
         "Ready",
@@ -263,4 +264,4 @@ def eventually(found: Callable[[], list[T]]) -> list[T]:
 
 def role(region: Region, logical: str) -> str:
     """Return the ARN of a role of the stack."""
-    return str(region.client("iam").get_role(RoleName=region.physical(logical))["Role"]["Arn"])
+    return str(boto3.client("iam").get_role(RoleName=region.physical(logical))["Role"]["Arn"])
