@@ -11,7 +11,7 @@ umask 022
 
 if [ ! -s tls-authority.pem ]; then
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=Pinflow's authority" \
-        -addext keyUsage=critical,keyCertSign,cRLSign -keyout tls-authority-key -out tls-authority.pem 2>/dev/null
+        -addext keyUsage=critical,keyCertSign,cRLSign -keyout tls-authority-key -out tls-authority.pem
     rm -f tls-server
 fi
 if [ ! -s tls-server ]; then
@@ -21,7 +21,7 @@ if [ ! -s tls-server ]; then
     done
     openssl req -x509 -CA tls-authority.pem -CAkey tls-authority-key -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
         -days 825 -subj /CN=pinflow -addext "subjectAltName=$names" -addext basicConstraints=critical,CA:FALSE \
-        -addext extendedKeyUsage=serverAuth,clientAuth -keyout .tls-key.partial -out .tls-certificate.partial 2>/dev/null
+        -addext extendedKeyUsage=serverAuth,clientAuth -keyout .tls-key.partial -out .tls-certificate.partial
     # Key and chain in one file, which Kafka and Cassandra want.
     cat .tls-key.partial .tls-certificate.partial >.tls-server.partial
     mv .tls-server.partial tls-server

@@ -54,7 +54,7 @@ done
 once airflow-jwt-secret hex 32
 once airflow-fernet-key url_base64 32
 
-# Of letters as they are a password that somebody else made might end too early in an address.
+# In an address a password that somebody else made may hold what ends it: every byte is escaped.
 escaped() { printf %s "$(value "$1")" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g'; }
 place="$(told POSTGRES_ADDRESS)/$(told POSTGRES_DATABASE)?$(told POSTGRES_TLS)"
 for name in "admin:$(told POSTGRES_ADMIN)" stream:stream_etl auditor:auditor; do

@@ -28,7 +28,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO auditor;
 ALTER DEFAULT PRIVILEGES IN SCHEMA {SCHEMA} GRANT SELECT ON TABLES TO auditor;
 """
 EXPORTER_RIGHTS = "GRANT pg_monitor TO exporter"
-# Only those it has: who is no superuser itself may not even deny another what it has not.
+# Only those it has: a master user who is no superuser may not even say NOSUPERUSER.
 ATTRIBUTES_IT_HAS = """
 SELECT concat_ws(
     ' ',

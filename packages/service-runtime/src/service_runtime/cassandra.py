@@ -69,7 +69,7 @@ def _login(settings: CassandraSettings, hosts: list[str]) -> dict[str, Any]:
         )
     if settings.cassandra_ca_file:
         login["ssl_context"] = ssl.create_default_context(cafile=settings.cassandra_ca_file)
-        # Else each node's certificate is held against its address, which managed rings sign for no node.
+        # Else a node's certificate is held against its IP address, and certificates bear names (ADR 14).
         login["ssl_options"] = {"server_hostname": hosts[0]}
     return login
 
