@@ -111,6 +111,8 @@ OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "StringLike": _like,
 }
 
+IF_EXISTS = "IfExists"
+
 
 def _holds(condition: Mapping[str, Any], context: Mapping[str, str]) -> bool:
     """Return whether every operator holds for every key that it names."""
@@ -123,6 +125,8 @@ def _holds(condition: Mapping[str, Any], context: Mapping[str, str]) -> bool:
 
 
 def _key_holds(operator: str, wanted: Any, found: str | None) -> bool:
+    if operator.endswith(IF_EXISTS):
+        return found is None or _key_holds(operator.removesuffix(IF_EXISTS), wanted, found)
     values = [str(value) for value in as_list(wanted)]
     if operator == "Null":
         return any((value.lower() == "true") == (found is None) for value in values)

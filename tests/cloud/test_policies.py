@@ -88,6 +88,8 @@ def test_actions_know_no_case_and_resources_do(parts: dict[str, Any], answer: De
         ({"StringLike": {"s3:prefix": "home/*"}}, {"s3_prefix": "home/david/"}, YES),
         ({"StringLike": {"s3:prefix": "home/*"}}, {"s3_prefix": "homes"}, NO),
         ({"StringLike": {"s3:prefix": "*"}}, {}, NO),
+        ({"StringLikeIfExists": {"s3:prefix": "home/*"}}, {}, YES),
+        ({"StringLikeIfExists": {"s3:prefix": "home/*"}}, {"s3_prefix": "homes"}, NO),
         ({"StringEquals": {"a:x": "1", "a:y": "1"}}, {"a_x": "1"}, NO),
         ({"StringEquals": {"a:x": "1"}, "Null": {"a:y": "true"}}, {"a_x": "1"}, YES),
         ({"StringEquals": {"a:x": "1"}, "Null": {"a:y": "true"}}, {"a_x": "1", "a_y": "1"}, NO),
