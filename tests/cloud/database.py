@@ -34,8 +34,10 @@ def running(name: str, password: str, authority: trustme.CA, settings: NativeSet
         with loop_aside() as wait:
             wait(_as_rds_makes_it(live_dsn(stack), password))
             server = wait(_serve(AWS, context, settings.postgres_port))
-            yield
-            server.close()
+            try:
+                yield
+            finally:
+                wait(_closed(server))
     finally:
         stack.down()
 
@@ -70,6 +72,10 @@ async def _serve(address: str, context: ssl.SSLContext, port: int) -> asyncio.Se
         writer.close()
 
     return await asyncio.start_server(client, address, 5432)
+
+
+async def _closed(server: asyncio.Server) -> None:
+    server.close()
 
 
 async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

@@ -67,7 +67,7 @@ class Host:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         try:
-            host = cls(_first_process(process.pid), directory / "files")
+            host = cls(_first_process(process, directory / "boot.log"), directory / "files")
             host.run("true", within=BOOT_SECONDS)
             yield host
         finally:
@@ -129,11 +129,10 @@ class Host:
             time.sleep(0.5)
 
 
-def _first_process(parent: int) -> int:
+def _first_process(boot: subprocess.Popen[bytes], log: Path) -> int:
     deadline = time.monotonic() + BOOT_SECONDS
-    while time.monotonic() < deadline:
-        child = run("pgrep", "--parent", str(parent), check=False).split()
-        if child and Path(f"/proc/{child[0]}/comm").read_text().strip() == "systemd":
-            return int(child[0])
+    while time.monotonic() < deadline and boot.poll() is None:
+        for child in run("pgrep", "--parent", str(boot.pid), "systemd", check=False).split():
+            return int(child)
         time.sleep(0.1)
-    raise RuntimeError("the machine did not boot: see boot.log in its directory")
+    raise RuntimeError(f"the machine did not boot:\n{log.read_text()}")
