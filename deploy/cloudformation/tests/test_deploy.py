@@ -39,7 +39,7 @@ def test_a_first_deployment_shows_what_is_added_and_ends_with_the_outputs(aws: P
     assert ended.code == 0
     assert ended.out.split() == ["Page", "v1", "at", "large"]
     assert "v1 of https://example.org/pinflow" in ended.err
-    assert ended.err.count(" added") == 3
+    assert ended.err.count(" added") == 4
     assert "pins is CREATE_COMPLETE after" in ended.err
 
 
