@@ -1,6 +1,8 @@
 """`cloud-stack deploy`: what it does to a stack, and each thing it has to say."""
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,15 @@ def test_a_resource_with_data_goes_only_if_somebody_agrees(
         assert (ended.code, len(asked)) == (1, 1)
         assert "Data is removed, and data with it" in asked[0]
         assert "nothing was changed" in ended.err
+
+
+def test_whoever_is_not_there_does_not_agree(aws: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    run(*DEPLOY)
+    lose_the_volume(aws)
+    ended = run(*UPDATE)
+    assert (ended.code, parameters()["Revision"]) == (1, "v1")
+    assert "nobody agreed that a resource with data goes (--yes does)" in ended.err
 
 
 @pytest.mark.parametrize(

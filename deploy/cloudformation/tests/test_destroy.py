@@ -54,6 +54,15 @@ def test_the_name_is_typed_first(
     assert len(boto3.client("cloudformation").describe_stacks()["Stacks"]) == left
 
 
+def test_an_empty_stack_that_a_change_set_left_goes(aws: Path, run: Run) -> None:
+    formation = boto3.client("cloudformation")
+    formation.create_change_set(
+        StackName="pins", ChangeSetName="left", ChangeSetType="CREATE", TemplateBody="Resources: {}"
+    )
+    assert run(*DESTROY, "--yes").code == 0
+    assert formation.describe_stacks()["Stacks"] == []
+
+
 def test_nothing_there_is_no_error(aws: Path, run: Run) -> None:
     ended = run(*DESTROY)
     assert ended.code == 0
