@@ -104,7 +104,7 @@ def _names(principal: Any, who: str) -> bool:
     return False
 
 
-# Each is asked about a key that the request has; of one that it has not, only Null is true.
+# Each is asked about a key that the request has; of one that it has not, only Null and …IfExists are true.
 OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "Bool": lambda wanted, found: wanted.lower() == found.lower(),
     "StringEquals": lambda wanted, found: wanted == found,
@@ -126,6 +126,9 @@ def _key_holds(operator: str, wanted: Any, found: str | None) -> bool:
     values = [str(value) for value in as_list(wanted)]
     if operator == "Null":
         return any((value.lower() == "true") == (found is None) for value in values)
-    if operator not in OPERATORS:
+    name = operator.removesuffix("IfExists")
+    if name not in OPERATORS:
         raise UnsupportedPolicyError(f"operator {operator}")
-    return found is not None and any(OPERATORS[operator](value, found) for value in values)
+    if found is None:
+        return name != operator
+    return any(OPERATORS[name](value, found) for value in values)
