@@ -51,8 +51,7 @@ def running() -> Iterator[None]:
     try:
         with (
             patch.dict(os.environ, {**environment, **ENVIRONMENT, "AWS_ENDPOINT_URL": url}, clear=True),
-            # It remembers credentials.
-            patch.object(boto3, "DEFAULT_SESSION", None),
+            patch.object(boto3, "DEFAULT_SESSION", _session()),
             patch.object(parsing, "clean_json", _clean),
             patch.object(parsing, "parse_and_create_resource", _create),
             patch.object(parsing, "get_references_from_template", _references),
@@ -65,6 +64,12 @@ def running() -> Iterator[None]:
             yield
     finally:
         server.stop()
+
+
+@cache
+def _session() -> boto3.Session:
+    """Return one session for all: each reads the shapes of every service anew."""
+    return boto3.Session(ENVIRONMENT["AWS_ACCESS_KEY_ID"], ENVIRONMENT["AWS_SECRET_ACCESS_KEY"])
 
 
 def _know_image() -> None:

@@ -104,14 +104,12 @@ def _names(principal: Any, who: str) -> bool:
     return False
 
 
-# Each is asked about a key that the request has; of one that it has not, only Null is true.
+# Each is asked about a key that the request has; of one that it has not, only Null and …IfExists are true.
 OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "Bool": lambda wanted, found: wanted.lower() == found.lower(),
     "StringEquals": lambda wanted, found: wanted == found,
     "StringLike": _like,
 }
-
-IF_EXISTS = "IfExists"
 
 
 def _holds(condition: Mapping[str, Any], context: Mapping[str, str]) -> bool:
@@ -125,11 +123,12 @@ def _holds(condition: Mapping[str, Any], context: Mapping[str, str]) -> bool:
 
 
 def _key_holds(operator: str, wanted: Any, found: str | None) -> bool:
-    if operator.endswith(IF_EXISTS):
-        return found is None or _key_holds(operator.removesuffix(IF_EXISTS), wanted, found)
     values = [str(value) for value in as_list(wanted)]
     if operator == "Null":
         return any((value.lower() == "true") == (found is None) for value in values)
-    if operator not in OPERATORS:
+    name = operator.removesuffix("IfExists")
+    if name not in OPERATORS:
         raise UnsupportedPolicyError(f"operator {operator}")
-    return found is not None and any(OPERATORS[operator](value, found) for value in values)
+    if found is None:
+        return name != operator
+    return any(OPERATORS[name](value, found) for value in values)

@@ -69,7 +69,7 @@ def test_actions_know_no_case_and_resources_do(parts: dict[str, Any], answer: De
 
 
 # "Condition operators": of several values one is enough, of several keys and operators all are wanted; a key
-# that is not in the request matches nothing but Null.
+# that is not in the request matches Null and …IfExists alone.
 @pytest.mark.parametrize(
     ("condition", "context", "answer"),
     [
@@ -89,7 +89,8 @@ def test_actions_know_no_case_and_resources_do(parts: dict[str, Any], answer: De
         ({"StringLike": {"s3:prefix": "home/*"}}, {"s3_prefix": "homes"}, NO),
         ({"StringLike": {"s3:prefix": "*"}}, {}, NO),
         ({"StringLikeIfExists": {"s3:prefix": "home/*"}}, {}, YES),
-        ({"StringLikeIfExists": {"s3:prefix": "home/*"}}, {"s3_prefix": "homes"}, NO),
+        ({"StringLikeIfExists": {"s3:prefix": "home/*"}}, {"s3_prefix": "home/a"}, YES),
+        ({"StringLikeIfExists": {"s3:prefix": "home/*"}}, {"s3_prefix": "other"}, NO),
         ({"StringEquals": {"a:x": "1", "a:y": "1"}}, {"a_x": "1"}, NO),
         ({"StringEquals": {"a:x": "1"}, "Null": {"a:y": "true"}}, {"a_x": "1"}, YES),
         ({"StringEquals": {"a:x": "1"}, "Null": {"a:y": "true"}}, {"a_x": "1", "a_y": "1"}, NO),
@@ -111,6 +112,7 @@ def test_a_deny_whose_condition_does_not_hold_denies_nothing() -> None:
         {"Statement": {"Effect": "Allow", "NotAction": "s3:PutObject", "Resource": "*"}},
         {"Statement": {"Effect": "Allow", "Action": READ, "NotResource": "arn:x"}},
         policy(Condition={"StringNotEquals": {"aws:name": "x"}}),
+        policy(Condition={"NullIfExists": {"aws:name": "true"}}),
         policy(Condition={"ForAllValues:StringEquals": {"aws:name": "x"}}),
         policy(Resource="arn:aws:s3:::pictures/${aws:username}/*"),
         policy("Maybe"),

@@ -38,7 +38,8 @@ class ChangeSet:
     stack: Stack
     stack_id: str
     arn: str
-    is_first: bool
+    made_the_stack: bool
+    "CloudFormation makes an empty one for the change set of a first deployment."
     changes: list[Change]
 
     def execute(self) -> None:
@@ -48,8 +49,7 @@ class ChangeSet:
     def discard(self) -> None:
         """Leave everything as it was."""
         self.stack.formation.delete_change_set(ChangeSetName=self.arn, StackName=self.stack_id)
-        if self.is_first:
-            # Else an empty stack stays.
+        if self.made_the_stack:
             self.stack.formation.delete_stack(StackName=self.stack_id)
 
 
@@ -62,10 +62,10 @@ def prepare(stack: Stack, found: Mapping[str, Any] | None, told: Mapping[str, st
         ChangeSetType="CREATE" if is_first else "UPDATE",
         TemplateBody=template.PATH.read_text(),
         Capabilities=["CAPABILITY_IAM"],
-        Parameters=_parameters(found or {}, told),
+        Parameters=_parameters({} if found is None or is_first else found, told),
     )
     answer = _made(stack, made["Id"])
-    change_set = ChangeSet(stack, made["StackId"], made["Id"], is_first, _changes(stack, made["Id"]))
+    change_set = ChangeSet(stack, made["StackId"], made["Id"], found is None, _changes(stack, made["Id"]))
     if answer["Status"] == "FAILED":
         change_set.discard()
         reason = answer.get("StatusReason", "no reason given")

@@ -57,7 +57,7 @@ def deploy(  # noqa: PLR0913, PLR0917 (the options of a command line)
         Stack(stack, region),
         told,
         console,
-        lambda question: yes or typer.confirm(question, err=True),
+        lambda question: yes or _agree(question),
         dry_run=dry_run,
     )
     if as_json:
@@ -76,6 +76,14 @@ def destroy(stack: StackOption, region: RegionOption, yes: YesOption = False) ->
         _console(),
         lambda: yes or typer.prompt(f"Type {stack} to delete it", err=True) == stack,
     )
+
+
+def _agree(question: str) -> bool:
+    """Ask; whoever is not there, or ends it with Ctrl-C, does not agree."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
 
 
 def _console() -> Console:

@@ -43,7 +43,7 @@ def deploy(
     )
     if losing and not agree(f"{losing}, and data with it. See the deletion policies of the template. Go on?"):
         change_set.discard()
-        raise StackError("nothing was changed: nobody agreed that a resource with data goes")
+        raise StackError("nothing was changed: nobody agreed that a resource with data goes (--yes does)")
     follower = Follower(stack, change_set.stack_id, console)
     change_set.execute()
     outcome = follower.wait()

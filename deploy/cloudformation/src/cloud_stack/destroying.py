@@ -8,7 +8,7 @@ from rich.console import Console
 from cloud_stack import template
 from cloud_stack.errors import StackError
 from cloud_stack.progress import Follower
-from cloud_stack.stack import Stack
+from cloud_stack.stack import EMPTY, Stack
 
 SNAPSHOT = "Snapshot"
 # What deletes for good what a deletion policy keeps; `{id}` in `{region}`.
@@ -47,7 +47,7 @@ def destroy(stack: Stack, console: Console, agree: Callable[[], bool]) -> None:
         console.print(f"There is no stack {stack.name} in {stack.region}.")
         return
     stack.refuse_unless_at_rest(found["StackStatus"])
-    kept = _kept(stack)
+    kept = [] if found["StackStatus"] == EMPTY else _kept(stack)
     for item in kept:
         console.print(f"stays: {item}")
     if not agree():

@@ -80,7 +80,7 @@ class Follower:
 
     def _is_the_end(self, event: dict[str, Any]) -> bool:
         ended = not event["ResourceStatus"].endswith("_IN_PROGRESS")
-        return ended and event["PhysicalResourceId"] == self._stack_id
+        return ended and event.get("PhysicalResourceId") == self._stack_id
 
 
 def _failure(event: dict[str, Any]) -> str | None:

@@ -30,13 +30,14 @@ def test_what_stays_is_said_before_and_its_end_after(deployed: None, run: Run) -
     assert f"stays: all of Seed, {there['Seed']}" in before
     assert f"stays: a last snapshot of Data, {there['Data']}" in before
     assert "Topic" not in ended.err
+    assert "Password" not in ended.err
     region = "--region eu-west-1"
     assert f"aws secretsmanager delete-secret {region} --secret-id {there['Seed']}" in after
     assert f"aws ec2 describe-snapshots {region} --filters Name=volume-id,Values={there['Data']}" in after
     assert boto3.client("cloudformation").describe_stacks()["Stacks"] == []
 
 
-def test_the_command_for_a_secret_deletes_it(deployed: None, run: Run) -> None:
+def test_what_is_retained_is_still_there(deployed: None, run: Run) -> None:
     seed = ids()["Seed"]
     assert run(*DESTROY, "--yes").code == 0
     assert boto3.client("secretsmanager").describe_secret(SecretId=seed)["ARN"] == seed
@@ -51,6 +52,15 @@ def test_the_name_is_typed_first(
     assert ended.code == code
     assert ("nothing was deleted" in ended.err) is bool(left)
     assert len(boto3.client("cloudformation").describe_stacks()["Stacks"]) == left
+
+
+def test_an_empty_stack_that_a_change_set_left_goes(aws: Path, run: Run) -> None:
+    formation = boto3.client("cloudformation")
+    formation.create_change_set(
+        StackName="pins", ChangeSetName="left", ChangeSetType="CREATE", TemplateBody="Resources: {}"
+    )
+    assert run(*DESTROY, "--yes").code == 0
+    assert formation.describe_stacks()["Stacks"] == []
 
 
 def test_nothing_there_is_no_error(aws: Path, run: Run) -> None:

@@ -30,6 +30,9 @@ Resources:
     Type: AWS::SecretsManager::Secret
     DeletionPolicy: Retain
     Properties: {Description: seed, GenerateSecretString: {PasswordLength: 64}}
+  Password:
+    Type: AWS::SecretsManager::Secret
+    Properties: {Description: password, GenerateSecretString: {PasswordLength: 64}}
   Data:
     Type: AWS::EC2::Volume
     DeletionPolicy: Snapshot

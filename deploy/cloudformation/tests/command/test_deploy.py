@@ -1,6 +1,8 @@
 """`cloud-stack deploy`: what it does to a stack, and each thing it has to say."""
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ def test_a_first_deployment_shows_what_is_added_and_ends_with_the_outputs(aws: P
     assert ended.code == 0
     assert ended.out.split() == ["Page", "v1", "at", "large"]
     assert "v1 of https://example.org/pinflow" in ended.err
-    assert ended.err.count(" added") == 3
+    assert ended.err.count(" added") == 4
     assert "pins is CREATE_COMPLETE after" in ended.err
 
 
@@ -112,6 +114,15 @@ def test_a_resource_with_data_goes_only_if_somebody_agrees(
         assert (ended.code, len(asked)) == (1, 1)
         assert "Data is removed, and data with it" in asked[0]
         assert "nothing was changed" in ended.err
+
+
+def test_whoever_is_not_there_does_not_agree(aws: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    run(*DEPLOY)
+    lose_the_volume(aws)
+    ended = run(*UPDATE)
+    assert (ended.code, parameters()["Revision"]) == (1, "v1")
+    assert "nobody agreed that a resource with data goes (--yes does)" in ended.err
 
 
 @pytest.mark.parametrize(
