@@ -72,9 +72,9 @@ test-integration: setup build ## each service with its real neighbours
 	@$(PYTEST) tests/integration
 test-e2e: setup build ## the whole line, faults included
 	@$(PYTEST) tests/e2e
-test-docker: setup build ## the compose stack, in real containers
-	@$(PYTEST) tests/compose
-test-deploy: setup ## the stack on AWS: its template, its policies, its deployment
+test-docker: setup build ## the compose stack in real containers, and on a host as AWS would start it
+	@$(PYTEST) tests/compose && $(PYTEST) tests/cloud
+test-deploy: setup build ## the stack on AWS, without AWS: template, roles, and the user data on a host
 	@$(PYTEST) deploy/cloudformation tests/cloud
 test-long: setup build ## the proofs in their full length
 	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests/contract tests/integration tests/e2e

@@ -98,6 +98,7 @@ def _sign(directory: Path, index: Path) -> None:
     _gpg(home, "--armor", "--output", str(directory / "linux/debian/gpg"), "--export", "docker")
     _gpg(home, "--quick-generate-key", "somebody else", "ed25519", "sign", "never")
     _gpg(home, "--armor", "--output", str(directory / "somebody-elses.gpg"), "--export", "somebody")
+    run("gpgconf", "--homedir", str(home), "--kill", "all")
 
 
 def _gpg(home: Path, *arguments: str) -> None:

@@ -23,6 +23,7 @@ ARROWS = {
     "migrations": {"service_runtime"},
     "reconcile": {"pin_schema", "service_runtime", "pin_emulator", "migrations"},
     "dashboards": set[str](),
+    "cloud_stack": set[str](),
     "native_stack": {"pin_schema", "service_runtime", "pin_emulator", "migrations"},
 }
 
