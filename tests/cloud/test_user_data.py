@@ -193,11 +193,11 @@ def test_nothing_but_the_edge_listens_beyond_loopback(up: Up) -> None:
 
 def test_bringing_it_up_again_changes_nothing(up: Up) -> None:
     started = (
-        "docker ps --format {{.ID}} | xargs docker inspect --format '{{.Id}} {{.State.StartedAt}}' | sort"
+        "docker ps --format {{.ID}} | xargs docker inspect --format '{{.Name}} {{.State.StartedAt}}' | sort"
     )
-    before = up.host.run(started)
+    before = up.host.run(started).splitlines()
     up.host.run("/opt/pinflow/deploy/cloudformation/host/bring-up")
-    assert up.host.run(started) == before
+    assert up.host.run(started).splitlines() == before
 
 
 def test_another_revision_takes_the_place_with_all_that_was_there(replaced: Up) -> None:
