@@ -17,7 +17,7 @@ from rich.console import Console
 from cloud import aws, packages, revisions
 from cloud.host import BARE, IMAGE, LATER, Volume
 from cloud.network import cable, run
-from cloud.region import GIBIBYTES, Region
+from cloud.region import GIBIBYTES, VERSION, Region
 
 # The first pays for images and engine.
 LONGEST_SECONDS = 1800
@@ -59,9 +59,12 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
 def _build_images(settings: NativeSettings) -> None:
     """Leave the images on disk, and no engine: the host's own is going to use them."""
     with docker_with_images(settings) as docker:
-        environment = {"PINFLOW_VERSION": "test", "PINFLOW_SECRETS_DIR": str(settings.state_dir)}
+        environment = {"PINFLOW_VERSION": VERSION, "PINFLOW_SECRETS_DIR": str(settings.state_dir)}
         compose = ("compose", "--project-directory", str(REPOSITORY), "--profile", "*")
         docker.with_environment(environment).run(*compose, "build", timeout=1800)
+        # Their layers stay, so that the first host need not wait for them.
+        built = docker.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"pinflow/*:{VERSION}")
+        docker.run("image", "rm", *built.split())
     if answers():
         raise EngineUnavailableError(
             "an engine runs here, and the host under test wants its images: stop it for these tests"

@@ -1,7 +1,7 @@
 """CloudFormation by moto, and what moto leaves out of it, made by calls to each service's own API.
 
 botocore checks the properties of those against the API's own shapes. What is left out still: CreationPolicy,
-UpdatePolicy, a DeletionPolicy of RetainExceptOnCreate or Snapshot, and conditions on an update.
+UpdatePolicy, and conditions on an update.
 """
 
 import json
@@ -56,6 +56,7 @@ def running() -> Iterator[None]:
             patch.object(parsing, "parse_and_create_resource", _create),
             patch.object(parsing, "get_references_from_template", _references),
             patch.object(models.ChangeSet, "apply", _apply),
+            patch.object(parsing.ResourceMap, "delete", _delete),
         ):
             # The server's state is this process's: what an earlier one left.
             urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST")).close()
@@ -273,6 +274,7 @@ _moto_clean = parsing.clean_json
 _moto_create = parsing.parse_and_create_resource
 _moto_references = parsing.get_references_from_template
 _moto_apply = models.ChangeSet.apply
+_moto_delete = parsing.ResourceMap.delete
 
 
 def _clean(node: Any, stack: Any) -> Any:
@@ -306,6 +308,73 @@ def _references(node: Any) -> list[str]:
     """Return what a resource names, by Fn::Sub too."""
     texts = re.findall(r"\$\{(\w+)", json.dumps(node))
     return [*_moto_references(node), *texts]
+
+
+def _snapshot_of_volume(volume: str) -> None:
+    boto3.client("ec2").create_snapshot(VolumeId=volume)
+
+
+def _snapshot_of_database(database: str) -> None:
+    boto3.client("rds").create_db_snapshot(
+        DBInstanceIdentifier=database, DBSnapshotIdentifier=f"{database}-last"
+    )
+
+
+def _detach(role: str) -> None:
+    iam = boto3.client("iam")
+    for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
+
+
+def _release(address: str) -> None:
+    ec2 = boto3.client("ec2")
+    (found,) = ec2.describe_addresses(PublicIps=[address])["Addresses"]
+    ec2.release_address(AllocationId=found["AllocationId"])
+
+
+def _delete_network(network: str) -> None:
+    ec2 = boto3.client("ec2")
+    attached = [{"Name": "attachment.vpc-id", "Values": [network]}]
+    for gateway in ec2.describe_internet_gateways(Filters=attached)["InternetGateways"]:
+        ec2.detach_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"], VpcId=network)
+        ec2.delete_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"])
+    here = [{"Name": "vpc-id", "Values": [network]}, {"Name": "association.main", "Values": ["false"]}]
+    for table in ec2.describe_route_tables(Filters=here)["RouteTables"]:
+        ec2.delete_route_table(RouteTableId=table["RouteTableId"])
+    ec2.delete_vpc(VpcId=network)
+
+
+SNAPSHOTS: dict[str, Callable[[str], None]] = {
+    "AWS::EC2::Volume": _snapshot_of_volume,
+    "AWS::RDS::DBInstance": _snapshot_of_database,
+}
+# What moto takes for deleted when it has deleted nothing, or leaves for what hangs on it.
+LEFT_OVER: dict[str, Callable[[str], None]] = {
+    "AWS::EC2::EIP": _release,
+    "AWS::EC2::VPC": _delete_network,
+}
+
+
+def _delete(stack: Any) -> None:
+    """Delete what no policy keeps, last made first; moto knows Retain, and none of the others."""
+    bodies = stack._resource_json_map
+    there = {name: made for name, made in stack._parsed_resources.items() if name in bodies and made}
+    for name, made in reversed(there.items()):
+        kind, policy = bodies[name]["Type"], bodies[name].get("DeletionPolicy", "Delete")
+        if policy == "Snapshot":
+            SNAPSHOTS[kind](made.physical_resource_id)
+        if policy == "RetainExceptOnCreate":
+            bodies[name]["DeletionPolicy"] = "Retain"
+        elif isinstance(made, Made):
+            stack._parsed_resources.pop(name).delete_it()
+        elif kind in LEFT_OVER:
+            stack._parsed_resources.pop(name)
+        elif kind == "AWS::IAM::Role":
+            _detach(made.physical_resource_id)
+    _moto_delete(stack)
+    for name, made in reversed(there.items()):
+        if delete := LEFT_OVER.get(bodies[name]["Type"]):
+            delete(made.physical_resource_id)
 
 
 def _apply(change: models.ChangeSet) -> None:

@@ -18,6 +18,8 @@ from cloud.template import PATH
 
 STACK = "pinflow"
 PROJECT = "pinflow-host"
+# Of the images that the host builds; those of a stack that runs here stay what they are.
+VERSION = "host"
 REACHING_AWS = (
     "s3-sink",
     "batch-etl",
@@ -107,7 +109,9 @@ class Region:
         """Write what only this host has: images of the tests, and how its containers reach AWS."""
         site = {"services": {service: TRUST | self._names() for service in REACHING_AWS}}
         host.write("/var/lib/pinflow/site.yaml", yaml.safe_dump(site))
-        host.write("/var/lib/pinflow/site.env", f"COMPOSE_PROJECT_NAME={PROJECT}\nPINFLOW_VERSION=test\n")
+        host.write(
+            "/var/lib/pinflow/site.env", f"COMPOSE_PROJECT_NAME={PROJECT}\nPINFLOW_VERSION={VERSION}\n"
+        )
 
     def _names(self) -> dict[str, list[str]]:
         return {"extra_hosts": [f"{name}:{AWS}" for name in self.elsewhere()]}

@@ -409,10 +409,48 @@ def test_no_resource_is_left_out_here() -> None:
 
 def test_another_revision_is_what_the_next_host_runs(both: tuple[Deployed, Deployed]) -> None:
     # On an update moto follows parameters, and no condition: what another choice makes is looked at above.
-    # Of a stack that is deleted it leaves network and roles; rules.database looks at what has to stay.
     stack = Deployed("third")
     stack.change("CREATE", Revision="v0.1.0")
     before = stack.host_env()
     stack.change("UPDATE", Revision="v0.2.0")
     assert "'v0.2.0'" in stack.user_data()
     assert stack.host_env() == before
+
+
+LISTS = {
+    "autoscaling": ["describe_auto_scaling_groups"],
+    "cloudwatch": ["describe_alarms"],
+    "ec2": [
+        *("describe_vpcs", "describe_subnets", "describe_route_tables", "describe_internet_gateways"),
+        *("describe_security_groups", "describe_addresses", "describe_volumes", "describe_launch_templates"),
+    ],
+    "iam": ["list_roles", "list_instance_profiles"],
+    "logs": ["describe_log_groups"],
+    "rds": ["describe_db_instances", "describe_db_subnet_groups", "describe_db_parameter_groups"],
+    "s3": ["list_buckets"],
+    "secretsmanager": ["list_secrets"],
+}
+
+
+def there(ids: dict[str, str]) -> set[str]:
+    """Return whose ids the services list now."""
+    answers = [getattr(boto3.client(service), ask)() for service, asked in LISTS.items() for ask in asked]
+    told = json.dumps(answers, default=str)
+    return {name for name, physical in ids.items() if f'"{physical}"' in told}
+
+
+@pytest.mark.usefixtures("both")
+def test_of_a_deleted_stack_the_data_stay_and_nothing_else() -> None:
+    stack = Deployed("gone")
+    stack.change("CREATE")
+    ids = stack.ids
+    kept = {"ArchiveBucket", "Seed"}
+    # Routes, associations and policies are in no list by themselves.
+    assert len(there(ids)) > 25
+    boto3.client("cloudformation").delete_stack(StackName=stack.name)
+    assert there(ids) == kept
+    assert boto3.client("s3").get_bucket_policy(Bucket=ids["ArchiveBucket"])["Policy"]
+    taken = boto3.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    assert ids["DataVolume"] in {snapshot["VolumeId"] for snapshot in taken}
+    saved = boto3.client("rds").describe_db_snapshots()["DBSnapshots"]
+    assert ids["Database"] in {snapshot["DBInstanceIdentifier"] for snapshot in saved}

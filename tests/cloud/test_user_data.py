@@ -202,7 +202,7 @@ def test_bringing_it_up_again_changes_nothing(up: Up) -> None:
 
 def test_another_revision_takes_the_place_with_all_that_was_there(replaced: Up) -> None:
     assert replaced.word == "SUCCESS", replaced.host.said()
-    assert replaced.host.run("git -C /opt/pinflow describe --tags").strip() == SECOND
+    assert replaced.host.run("git -C /opt/pinflow log -1 --format=%s").strip() == SECOND
     assert replaced.post()["offset"] == 1
     assert [row["title"] for row in replaced.demo("cql", "SELECT title FROM pins")] == [PIN["title"]]
 
@@ -229,7 +229,8 @@ FAULTS = {
     "a secret that is refused": Fault("pinflow: no passwords: ", refused="GetSecretValue"),
     "packages that Docker has not signed": Fault("is not signed", forged=True),
     "a port that is taken": Fault(
-        "the stack did not become healthy", before="systemd-run python3 -m http.server 443"
+        "the stack did not become healthy",
+        before="setsid python3 -m http.server 443 </dev/null >/dev/null 2>&1 &",
     ),
 }
 
