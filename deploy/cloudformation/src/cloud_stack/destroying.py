@@ -15,7 +15,7 @@ SNAPSHOT = "Snapshot"
 FOR_GOOD = {
     "AWS::S3::Bucket": "deploy/uv run python -c "
     "\"import boto3; b = boto3.resource('s3').Bucket('{id}'); b.Policy().delete(); "
-    "b.object_versions.delete(); b.delete()\"",
+    'b.object_versions.delete(); b.delete()"',
     "AWS::SecretsManager::Secret": "aws secretsmanager delete-secret --region {region} --secret-id {id} "
     "--force-delete-without-recovery",
     "AWS::EC2::Volume": "aws ec2 describe-snapshots --region {region} --filters Name=volume-id,Values={id} "
