@@ -109,9 +109,9 @@ class Region:
         """Write what only this host has: images of the tests, and how its containers reach AWS."""
         site = {"services": {service: TRUST | self._names() for service in REACHING_AWS}}
         host.write("/var/lib/pinflow/site.yaml", yaml.safe_dump(site))
-        host.write(
-            "/var/lib/pinflow/site.env", f"COMPOSE_PROJECT_NAME={PROJECT}\nPINFLOW_VERSION={VERSION}\n"
-        )
+        told = {"COMPOSE_PROJECT_NAME": PROJECT, "PINFLOW_VERSION": VERSION, "SINK_FLUSH_MAX_SECONDS": "5"}
+        lines = "".join(f"{name}={value}\n" for name, value in told.items())
+        host.write("/var/lib/pinflow/site.env", lines)
 
     def _names(self) -> dict[str, list[str]]:
         return {"extra_hosts": [f"{name}:{AWS}" for name in self.elsewhere()]}
