@@ -73,7 +73,7 @@ test-integration: setup build ## each service with its real neighbours
 test-e2e: setup build ## the whole line, faults included
 	@$(PYTEST) tests/e2e
 test-docker: setup build ## the compose stack in real containers, and on a host as AWS would start it
-	@$(PYTEST) tests/compose && $(PYTEST) tests/cloud
+	@$(PYTEST) tests/compose && $(MAKE) test-deploy
 test-deploy: setup build ## the stack on AWS, without AWS: template, roles, and the user data on a host
 	@$(PYTEST) deploy/cloudformation tests/cloud
 test-long: setup build ## the proofs in their full length
