@@ -11,7 +11,7 @@ import yaml
 from cloud import aws
 from cloud.aws import Aws, Call
 from cloud.formation import REGION
-from cloud.host import LATER, Host, Volume
+from cloud.host import BOOT_SECONDS, LATER, Host, Volume
 from cloud.network import AWS
 from cloud.revisions import FIRST, NAME
 from cloud.template import PATH
@@ -91,7 +91,8 @@ class Region:
         directory = self._directory / name
         self._name_aws(directory / "files/etc/hosts")
         with Host.booted(self._machines / machine, directory) as host:
-            host.run(before)
+            # systemd may be still on its way.
+            host.run(before, within=BOOT_SECONDS)
             self.cloud.hooks["AttachVolume"] = lambda call: host.plug(self._volume, call.body["VolumeId"])
             # They are fetched when the data volume is there, and nothing yet of what is in site.env.
             self.cloud.hooks["Download"] = lambda call: self._site(host)

@@ -230,7 +230,7 @@ FAULTS = {
     "packages that Docker has not signed": Fault("is not signed", forged=True),
     "a port that is taken": Fault(
         "the stack did not become healthy",
-        before="setsid python3 -m http.server 443 </dev/null >/dev/null 2>&1 &",
+        before="systemd-run python3 -m http.server 443",
     ),
 }
 
