@@ -54,6 +54,7 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
         Volume.of(directory / "volume", GIBIBYTES) as volume,
     ):
         yield Region(cloud, machines, directory, volume)
+    shutil.rmtree(directory)
 
 
 def _build_images(settings: NativeSettings) -> None:

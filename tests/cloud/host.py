@@ -1,6 +1,7 @@
 """A Debian 12 machine that boots as one of EC2 does: systemd, cloud-init, a volume that can be attached."""
 
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -73,8 +74,9 @@ class Host:
         finally:
             process.kill()
             process.wait()
-            # Its file systems go with its last process.
+            # Its file systems go with its last process. What it has written is a gibibyte and more.
             time.sleep(1)
+            shutil.rmtree(directory, ignore_errors=True)
 
     def attempt(self, command: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run a line of shell in it, as root, and return what became of it."""
