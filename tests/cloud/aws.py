@@ -172,9 +172,9 @@ def running(docker_packages: Path, repositories: Path, authority: trustme.CA) ->
             wait(stop())
 
 
-def names(region: str = REGION) -> list[str]:
+def names() -> list[str]:
     """Return every name that leads here."""
-    return [*(f"{service}.{region}.amazonaws.com" for service in SERVICES), *OTHERS]
+    return [*(f"{service}.{REGION}.amazonaws.com" for service in SERVICES), *OTHERS]
 
 
 async def _serve(aws: Aws) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -31,10 +31,10 @@ class Stack:
         """Return how to look without this command."""
         return f"aws cloudformation describe-stack-events --region {self.region} --stack-name {self.name}"
 
-    def describe(self, name: str | None = None) -> dict[str, Any] | None:
-        """Return what CloudFormation says of it, by its id if it may be gone; None when there is none."""
+    def describe(self) -> dict[str, Any] | None:
+        """Return what CloudFormation says of it; None when there is none."""
         try:
-            return dict(self.formation.describe_stacks(StackName=name or self.name)["Stacks"][0])
+            return dict(self.formation.describe_stacks(StackName=self.name)["Stacks"][0])
         except ClientError as error:
             if "does not exist" in error.response["Error"]["Message"]:
                 return None
