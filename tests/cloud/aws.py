@@ -20,8 +20,8 @@ from aiohttp import web
 
 from cloud import formation
 from cloud.aside import loop_aside
-from cloud.formation import REGION
 from cloud.network import AWS, METADATA
+from cloud.template import REGION
 
 GIT = "git.example.org"
 # Whom a host calls by name. EC2, S3 and all the others answer at one address.

@@ -24,8 +24,8 @@ from moto.server import ThreadedMotoServer
 from moto.ssm.models import ssm_backends
 
 from cloud.rules.access import MANAGED
+from cloud.template import REGION
 
-REGION = "eu-west-1"
 IMAGE = "ami-12c6146b"
 IMAGE_PARAMETER = "/aws/service/debian/release/12/latest/amd64"
 ENVIRONMENT = {

@@ -1,6 +1,5 @@
 """The template's stack in moto, and the hosts that its group would launch."""
 
-import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +9,11 @@ import yaml
 
 from cloud import aws
 from cloud.aws import Aws, Call
-from cloud.formation import REGION
+from cloud.deployed import Deployed
 from cloud.host import BOOT_SECONDS, LATER, Host, Volume
 from cloud.network import AWS
 from cloud.revisions import FIRST, NAME
-from cloud.template import PATH
+from cloud.template import REGION
 
 STACK = "pinflow"
 PROJECT = "pinflow-host"
@@ -42,6 +41,7 @@ class Region:
     """One stack, its data volume, and whoever is to be its host."""
 
     def __init__(self, cloud: Aws, machines: Path, directory: Path, volume: Volume) -> None:
+        self.stack = Deployed(STACK, f"https://{aws.GIT}/{NAME}")
         self.cloud = cloud
         self._machines = machines
         self._directory = directory
@@ -49,45 +49,18 @@ class Region:
 
     def deploy(self, revision: str = FIRST) -> None:
         """Make the stack, or update it."""
-        formation = boto3.client("cloudformation")
-        parameters = {
-            "RepositoryUrl": f"https://{aws.GIT}/{NAME}",
-            "Revision": revision,
-            "DataVolumeGiB": str(GIBIBYTES),
-        }
-        change = {"StackName": STACK, "ChangeSetName": f"to-{revision}-{len(self.signals())}"}
-        formation.create_change_set(
-            **change,
-            ChangeSetType="UPDATE" if formation.list_stacks()["StackSummaries"] else "CREATE",
-            TemplateBody=PATH.read_text(),
-            Capabilities=["CAPABILITY_IAM"],
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-        )
-        formation.execute_change_set(**change)
+        there = boto3.client("cloudformation").list_stacks()["StackSummaries"]
+        kind = "UPDATE" if there else "CREATE"
+        self.stack.change(kind, Revision=revision, DataVolumeGiB=str(GIBIBYTES))
         # Moto takes a Deny for one without its conditions; test_access.py asks the policy itself.
-        boto3.client("s3").delete_bucket_policy(Bucket=self.physical("ArchiveBucket"))
-
-    def physical(self, logical: str) -> str:
-        """Return the id of what a resource of the template became."""
-        made = boto3.client("cloudformation").list_stack_resources(StackName=STACK)["StackResourceSummaries"]
-        return next(str(one["PhysicalResourceId"]) for one in made if one["LogicalResourceId"] == logical)
-
-    def outputs(self) -> dict[str, str]:
-        """Return what the stack tells."""
-        stack = boto3.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
-        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-
-    def secret(self, logical: str) -> str:
-        """Return what a secret of the stack holds."""
-        found = boto3.client("secretsmanager").get_secret_value(SecretId=self.physical(logical))
-        return str(found["SecretString"])
+        boto3.client("s3").delete_bucket_policy(Bucket=self.stack.ids["ArchiveBucket"])
 
     @contextmanager
     def host(self, name: str, machine: str = LATER, before: str = "true") -> Iterator[Host]:
         """Boot the host that the group launches now; it finds the command done."""
         group = boto3.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0]
         self.cloud.instance_id = group["Instances"][0]["InstanceId"]
-        self.cloud.user_data = self.user_data()
+        self.cloud.user_data = self.stack.user_data()
         directory = self._directory / name
         self._name_aws(directory / "files/etc/hosts")
         with Host.booted(self._machines / machine, directory) as host:
@@ -117,18 +90,10 @@ class Region:
     def _names(self) -> dict[str, list[str]]:
         return {"extra_hosts": [f"{name}:{AWS}" for name in self.elsewhere()]}
 
-    def user_data(self) -> str:
-        """Return what the newest version of the launch template has a host do."""
-        versions = boto3.client("ec2").describe_launch_template_versions(
-            LaunchTemplateId=self.physical("Template"), Versions=["$Latest"]
-        )
-        encoded = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]["UserData"]
-        return base64.b64decode(encoded).decode()
-
     def replace_instance(self) -> None:
         """Let the group launch another, as an update does when the one before has shut down."""
         ec2 = boto3.client("ec2")
-        for volume in ec2.describe_volumes(VolumeIds=[self.physical("DataVolume")])["Volumes"]:
+        for volume in ec2.describe_volumes(VolumeIds=[self.stack.ids["DataVolume"]])["Volumes"]:
             for attached in volume["Attachments"]:
                 ec2.detach_volume(VolumeId=volume["VolumeId"], InstanceId=attached["InstanceId"])
         boto3.client("autoscaling").terminate_instance_in_auto_scaling_group(
@@ -141,8 +106,8 @@ class Region:
 
     def elsewhere(self) -> list[str]:
         """Return every name of this stack that leads to AWS."""
-        bucket = f"{self.physical('ArchiveBucket')}.s3.{REGION}.amazonaws.com"
-        return [*aws.names(), bucket, *filter(None, [self.outputs().get("DatabaseEndpoint")])]
+        bucket = f"{self.stack.ids['ArchiveBucket']}.s3.{REGION}.amazonaws.com"
+        return [*aws.names(), bucket, *filter(None, [self.stack.outputs().get("DatabaseEndpoint")])]
 
     def _name_aws(self, hosts: Path) -> None:
         hosts.parent.mkdir(parents=True)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cfnlint.decode import decode
-from native_stack.settings import REPOSITORY
+from cloud_stack.template import PATH
 
-PATH = REPOSITORY / "deploy/cloudformation/template.yaml"
 # A direct upload takes no more.
 LARGEST_BODY = 51_200
 ACCOUNT = "111122223333"

@@ -1,20 +1,17 @@
 """The template becomes what it says: every resource is looked at where its service shows it."""
 
-import base64
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeVar
 
 import boto3
 import pytest
 
-from cloud.formation import IMAGE, REGION, running
-from cloud.template import PATH, read
+from cloud.deployed import Deployed
+from cloud.formation import IMAGE, running
+from cloud.template import REGION, read
 
-REPOSITORY_URL = "https://github.com/example/pinflow"
 BODY = read()
 CHOSEN = {
     "Revision": "v0.2.0",
@@ -35,62 +32,6 @@ def looks_at(*names: str) -> Callable[[Test], Test]:
     """Say which resources a test looks at."""
     LOOKED_AT.update(names)
     return lambda test: test
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """A stack, and how to ask what became of it."""
-
-    name: str
-
-    def change(self, kind: str, **parameters: str) -> None:
-        """Create or update the stack by a change set."""
-        formation = boto3.client("cloudformation")
-        place = {"StackName": self.name, "ChangeSetName": f"{kind.lower()}-{self.name}"}
-        told = {"RepositoryUrl": REPOSITORY_URL, **parameters}
-        formation.create_change_set(
-            **place,
-            ChangeSetType=kind,
-            TemplateBody=PATH.read_text(),
-            Capabilities=["CAPABILITY_IAM"],
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in told.items()],
-        )
-        formation.execute_change_set(**place)
-
-    @cached_property
-    def ids(self) -> dict[str, str]:
-        """Return the physical id of every resource; those whose condition does not hold are left out."""
-        resources = boto3.client("cloudformation").describe_stack_resources(StackName=self.name)
-        return {
-            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
-            for resource in resources["StackResources"]
-            if "LogicalResourceId" in resource
-        }
-
-    def outputs(self) -> dict[str, str]:
-        (stack,) = boto3.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
-        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-
-    def one(self, service: str, question: str, **asked: Any) -> Any:
-        """Return the only thing in the only list that a service answers with."""
-        answer = getattr(boto3.client(service), question)(**asked)
-        ((thing,),) = (value for key, value in answer.items() if isinstance(value, list))
-        return thing
-
-    def launches(self) -> Any:
-        """Return what the newest version of the launch template says."""
-        template = self.ids["Template"]
-        return self.one(
-            "ec2", "describe_launch_template_versions", LaunchTemplateId=template, Versions=["$Latest"]
-        )["LaunchTemplateData"]
-
-    def user_data(self) -> str:
-        return base64.b64decode(self.launches()["UserData"]).decode()
-
-    def host_env(self) -> dict[str, str]:
-        """Return what user data write into host.env."""
-        (lines,) = re.findall(r"<<'ENV'\n(.*?)\nENV\n", self.user_data(), re.DOTALL)
-        return dict(line.split("=", 1) for line in lines.splitlines())
 
 
 @pytest.fixture(scope="module")
@@ -219,11 +160,7 @@ def test_the_bucket_policy_names_the_bucket_itself(stack: Deployed) -> None:
 
 @looks_at("Seed")
 def test_every_stack_has_a_seed_of_its_own(stack: Deployed, chosen: Deployed) -> None:
-    secrets = boto3.client("secretsmanager")
-    seeds = {
-        secrets.get_secret_value(SecretId=deployed.ids["Seed"])["SecretString"]
-        for deployed in (stack, chosen)
-    }
+    seeds = {deployed.secret("Seed") for deployed in (stack, chosen)}
     assert len(seeds) == 2
     assert all(re.fullmatch(r"[A-Za-z0-9]{64}", seed) for seed in seeds)
 
@@ -248,8 +185,7 @@ def test_the_database_is_private_and_takes_its_password_from_the_secret(stack: D
     told = {entry["ParameterName"]: entry["ParameterValue"] for entry in parameters["Parameters"]}
     assert told == {"rds.force_ssl": "1"}
     # The API shows no password; that the reference led to one is known from the instance being there.
-    secret = boto3.client("secretsmanager").get_secret_value(SecretId=stack.ids["DatabaseSecret"])
-    assert re.fullmatch(r"[A-Za-z0-9]{48}", json.loads(secret["SecretString"])["password"])
+    assert re.fullmatch(r"[A-Za-z0-9]{48}", json.loads(stack.secret("DatabaseSecret"))["password"])
 
 
 def test_without_rds_nothing_of_it_is_there(chosen: Deployed) -> None:
@@ -269,8 +205,8 @@ def test_a_role_has_its_policies_and_names_real_resources(stack: Deployed, name:
     attached = [entry["PolicyName"] for entry in iam.list_attached_role_policies(**role)["AttachedPolicies"]]
     assert attached == (["AmazonSSMManagedInstanceCore"] if name == "HostRole" else [])
     trust = iam.get_role(**role)["Role"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]
-    host = iam.get_role(RoleName=stack.ids["HostRole"])["Role"]["Arn"]
-    assert trust == ({"Service": "ec2.amazonaws.com"} if name == "HostRole" else {"AWS": host})
+    host = {"AWS": stack.role("HostRole")}
+    assert trust == ({"Service": "ec2.amazonaws.com"} if name == "HostRole" else host)
     documents = [iam.get_role_policy(**role, PolicyName=policy)["PolicyDocument"] for policy in ROLES[name]]
     assert "${" not in json.dumps(documents)
     assert "Fn::" not in json.dumps(documents)
@@ -318,14 +254,13 @@ def test_the_host_is_launched_as_the_template_says(stack: Deployed, chosen: Depl
 
 
 def test_user_data_are_filled_in(stack: Deployed, chosen: Deployed) -> None:
-    iam = boto3.client("iam")
     for deployed in (stack, chosen):
         assert "${" not in deployed.user_data()
         ids = deployed.ids
-        arns = {name: iam.get_role(RoleName=ids[name])["Role"]["Arn"] for name in ("SinkRole", "BatchRole")}
         wanted = {
             "STACK": deployed.name, "AWS_DEFAULT_REGION": REGION, "ARCHIVE_BUCKET": ids["ArchiveBucket"],
-            "SINK_ROLE": arns["SinkRole"], "BATCH_ROLE": arns["BatchRole"], "SEED_SECRET": ids["Seed"],
+            "SINK_ROLE": deployed.role("SinkRole"), "BATCH_ROLE": deployed.role("BatchRole"),
+            "SEED_SECRET": ids["Seed"],
             "DATA_VOLUME": ids["DataVolume"], "LOG_GROUP": ids["Logs"],
         }  # fmt: skip
         assert wanted.items() <= deployed.host_env().items()
@@ -333,7 +268,7 @@ def test_user_data_are_filled_in(stack: Deployed, chosen: Deployed) -> None:
     assert chosen.host_env()["DOMAIN"] == CHOSEN["DomainName"]
     assert stack.host_env()["DATABASE_SECRET"] == stack.ids["DatabaseSecret"]
     assert stack.host_env()["DATABASE_HOST"] == stack.outputs()["DatabaseEndpoint"]
-    assert f"'{REPOSITORY_URL}' '{CHOSEN['Revision']}'" in chosen.user_data()
+    assert f"'{chosen.repository}' '{CHOSEN['Revision']}'" in chosen.user_data()
 
 
 @looks_at("Host")

@@ -5,11 +5,12 @@ import copy
 import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
+from cloud_stack.template import PATH
 
 from cloud.edits import Change
 from cloud.mutants import MISTAKES
 from cloud.rules import RULES, complaints
-from cloud.template import LARGEST_BODY, PATH, read
+from cloud.template import LARGEST_BODY, read
 
 BODY = read()
 REGIONS = ["eu-central-1", "eu-west-1", "us-east-1", "us-west-2"]

@@ -51,7 +51,7 @@ class Up:
         authority = Path(f"{self.host.files}.crt")
         root = "/data/caddy/pki/authorities/local/root.crt"
         authority.write_text(self.host.run(f"{COMPOSE} exec --no-TTY edge cat {root}"))
-        url = self.region.outputs()["PinsUrl"].replace("/pins", "/pin/")
+        url = self.region.stack.outputs()["PinsUrl"].replace("/pins", "/pin/")
         connect = ("--connect-to", f"::{HOST}:443", "--cacert", str(authority))
         answer = run(
             "curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "20", *connect,
@@ -71,8 +71,8 @@ class Up:
 def up(region: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The first host of a new stack, with RDS."""
     region.deploy()
-    name = region.outputs()["DatabaseEndpoint"]
-    password = json.loads(region.secret("DatabaseSecret"))["password"]
+    name = region.stack.outputs()["DatabaseEndpoint"]
+    password = json.loads(region.stack.secret("DatabaseSecret"))["password"]
     settings = NativeSettings.for_tests(tmp_path_factory.mktemp("rds"))
     with (
         database.running(name, password, region.cloud.authority, settings),
@@ -111,14 +111,14 @@ def test_the_stack_hears_that_the_host_is_ready(up: Up) -> None:
 def test_a_pin_is_archived_by_the_role_that_may_only_add(up: Up) -> None:
     assert up.post()["offset"] == 0
     for call in eventually(lambda: of_the_archive(up.region, "PUT of S3")):
-        assert up.region.cloud.role_of(call.key) == role(up.region, "SinkRole")
+        assert up.region.cloud.role_of(call.key) == up.region.stack.role("SinkRole")
         assert call.body["if-none-match"] == "*"
 
 
 def test_the_batch_job_reads_by_a_role_of_its_own(up: Up) -> None:
     up.host.run(f"{COMPOSE} run --rm --no-TTY batch-etl run")
     reading = {up.region.cloud.role_of(call.key) for call in of_the_archive(up.region, "GET of S3")}
-    assert role(up.region, "BatchRole") in reading
+    assert up.region.stack.role("BatchRole") in reading
     assert up.demo("cql", "SELECT title FROM pins") == [{"title": PIN["title"]}]
 
 
@@ -129,7 +129,7 @@ def test_the_live_windows_are_in_rds(up: Up) -> None:
 
 def test_logs_and_metrics_are_in_cloudwatch(up: Up) -> None:
     logs = boto3.client("logs")
-    group = up.region.outputs()["LogGroup"]
+    group = up.region.stack.outputs()["LogGroup"]
     streams = {
         stream["logStreamName"] for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]
     }
@@ -261,8 +261,3 @@ def eventually(found: Callable[[], list[T]]) -> list[T]:
         time.sleep(1)
     assert result, "nothing within a minute"
     return result
-
-
-def role(region: Region, logical: str) -> str:
-    """Return the ARN of a role of the stack."""
-    return str(boto3.client("iam").get_role(RoleName=region.physical(logical))["Role"]["Arn"])

@@ -1,9 +1,9 @@
 """Waits until a stack has come to rest, and shows its events meanwhile."""
 
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any
 
 from rich.console import Console
@@ -36,7 +36,7 @@ class Follower:
 
     def wait(self) -> Outcome:
         """Return when the stack has come to rest; Ctrl-C ends the waiting alone."""
-        started, failed = time.monotonic(), None
+        started, failed = monotonic(), None
         try:
             with self._bar():
                 while True:
@@ -44,9 +44,9 @@ class Follower:
                         self._show(event)
                         failed = failed or _failure(event)
                         if self._is_the_end(event):
-                            seconds = int(time.monotonic() - started)
+                            seconds = int(monotonic() - started)
                             return Outcome(event["ResourceStatus"], seconds, failed)
-                    time.sleep(POLL_SECONDS)
+                    sleep(POLL_SECONDS)
         except KeyboardInterrupt:
             raise StackError(
                 f"CloudFormation goes on without you. Look: {self._stack.events_command}"

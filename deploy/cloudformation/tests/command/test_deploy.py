@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 import pytest
 import typer
-from cloud.template import PATH as REAL
 from cloud_stack import template
 from cloud_stack.changes import Change, _change
+from cloud_stack.template import PATH as REAL
 from moto.cloudformation.models import ChangeSet
 from moto.cloudformation.responses import CloudFormationResponse
 

@@ -1,17 +1,17 @@
 """Waiting for a stack: what a terminal sees, what a log does, and what Ctrl-C leaves."""
 
 import io
-import time
 from pathlib import Path
 
 import boto3
 import pytest
+from cloud.template import REGION
 from cloud_stack.errors import StackError
 from cloud_stack.progress import Follower
 from cloud_stack.stack import Stack
 from rich.console import Console
 
-from .conftest import REGION, Run, in_moto
+from .conftest import Run, in_moto
 from .test_deploy import DEPLOY
 
 
@@ -34,7 +34,8 @@ def test_ctrl_c_ends_the_waiting_alone(aws: Path, run: Run, monkeypatch: pytest.
 
     run(*DEPLOY)
     follower = Follower(Stack("pins", REGION), in_moto().stack_id, Console(file=io.StringIO()))
-    monkeypatch.setattr(time, "sleep", interrupt)
+    # Not of all: other threads of this process sleep too.
+    monkeypatch.setattr("cloud_stack.progress.sleep", interrupt)
     with pytest.raises(
         StackError, match=r"CloudFormation goes on .* describe-stack-events --region eu-west-1"
     ):
