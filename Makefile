@@ -59,11 +59,11 @@ destroy: setup ## delete a stack; the archive stays: make destroy STACK=pins REG
 ## Prove it
 test: setup check build ## all tests: checks, unit, contract, integration, end to end
 	@$(RUN_AIRFLOW) pytest
-	@$(PYTEST) packages services deploy tests/images tests/contract tests/integration tests/e2e
+	@$(PYTEST) packages services deploy tests/images tests/template tests/contract tests/integration tests/e2e
 check: setup ## formatting, lint and types
 	@$(RUN) ruff format --check --quiet . && $(RUN) ruff check --quiet . && $(RUN) mypy && $(RUN_AIRFLOW) mypy
 test-unit: setup build ## tests that need no network and no server
-	@$(PYTEST) packages services deploy tests/images
+	@$(PYTEST) packages services deploy tests/images tests/template
 test-airflow: setup ## what a DAG has to be, and its parts
 	@$(RUN_AIRFLOW) pytest
 test-contract: setup ## the borders: wire, Spark, tables, settings
@@ -73,9 +73,9 @@ test-integration: setup build ## each service with its real neighbours
 test-e2e: setup build ## the whole line, faults included
 	@$(PYTEST) tests/e2e
 test-docker: setup build ## the compose stack in real containers, and on a host as AWS would start it
-	@$(PYTEST) tests/compose && $(MAKE) test-deploy
+	@$(PYTEST) tests/compose && $(PYTEST) tests/cloud
 test-deploy: setup build ## the stack on AWS, without AWS: template, roles, and the user data on a host
-	@$(PYTEST) deploy/cloudformation tests/cloud
+	@$(PYTEST) deploy/cloudformation tests/template tests/cloud
 test-long: setup build ## the proofs in their full length
 	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests/contract tests/integration tests/e2e
 	@PINFLOW_LONG=1 $(PYTEST) tests/compose/test_cluster.py

@@ -1,1 +1,1 @@
-"""The CloudFormation template: rules, policies, and what becomes of it."""
+"""AWS as a host of the template finds it, and the host."""

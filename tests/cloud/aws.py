@@ -17,11 +17,11 @@ from urllib.parse import parse_qs
 import aiohttp
 import trustme
 from aiohttp import web
+from template import formation
+from template.body import REGION
 
-from cloud import formation
 from cloud.aside import loop_aside
 from cloud.network import AWS, METADATA
-from cloud.template import REGION
 
 GIT = "git.example.org"
 # Whom a host calls by name. EC2, S3 and all the others answer at one address.

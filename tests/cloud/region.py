@@ -6,14 +6,14 @@ from pathlib import Path
 
 import boto3
 import yaml
+from template.body import REGION
+from template.deployed import Deployed
 
 from cloud import aws
 from cloud.aws import Aws, Call
-from cloud.deployed import Deployed
 from cloud.host import BOOT_SECONDS, LATER, Host, Volume
 from cloud.network import AWS
 from cloud.revisions import FIRST, NAME
-from cloud.template import REGION
 
 STACK = "pinflow"
 PROJECT = "pinflow-host"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud import formation
-from cloud.template import REGION
 from cloud_stack import cli, progress, template
 from moto.cloudformation.models import Event, cloudformation_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from template import formation
+from template.body import REGION
 
 PLACE = ("--stack", "pins", "--region", REGION)
 SOURCE = ("--revision", "v1", "--repository", "https://example.org/pinflow")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import boto3
 import pytest
-from cloud.template import REGION
 from cloud_stack.errors import StackError
 from cloud_stack.progress import Follower
 from cloud_stack.stack import Stack
 from rich.console import Console
+from template.body import REGION
 
 from .conftest import Run, in_moto
 from .test_deploy import DEPLOY

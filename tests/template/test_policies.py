@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cloud.policies import Decision, Document, Request, UnsupportedPolicyError, decide, trusts
+from template.policies import Decision, Document, Request, UnsupportedPolicyError, decide, trusts
 
 ALICE = "arn:aws:iam::111122223333:role/alice"
 BOB = "arn:aws:iam::111122223333:role/bob"

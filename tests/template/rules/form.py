@@ -5,8 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from cloud.rules.registry import Complaint, rule
-from cloud.template import LARGEST_BODY, View, strings
+from template.body import LARGEST_BODY, View, strings
+from template.rules.registry import Complaint, rule
 
 INTERFACE = "AWS::CloudFormation::Interface"
 

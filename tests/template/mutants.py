@@ -1,7 +1,7 @@
 """Every mistake in the template that we know how to make, by the rule that has to see it."""
 
-from cloud.edits import Change, add, all_of, drop, put, replace
-from cloud.template import Body
+from template.body import Body
+from template.edits import Change, add, all_of, drop, put, replace
 
 LAUNCH = "Resources/Template/Properties/LaunchTemplateData"
 USER_DATA = f"{LAUNCH}/UserData/Fn::Base64/Fn::Sub/0"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from cloud.template import Body, View
+from template.body import Body, View
 
 
 @dataclass(frozen=True)

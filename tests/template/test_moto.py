@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import boto3
 import pytest
 
-from cloud.deployed import Deployed
-from cloud.formation import IMAGE, running
-from cloud.template import REGION, read
+from template.body import REGION, read
+from template.deployed import Deployed
+from template.formation import IMAGE, running
 
 BODY = read()
 CHOSEN = {

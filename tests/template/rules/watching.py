@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from cloud.rules.registry import Complaint, rule
-from cloud.template import View
+from template.body import View
+from template.rules.registry import Complaint, rule
 
 ALARM = "AWS::CloudWatch::Alarm"
 READY = "Ready"

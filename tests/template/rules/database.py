@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from cloud.rules.registry import Complaint, rule
-from cloud.template import View, strings
+from template.body import View, strings
+from template.rules.registry import Complaint, rule
 
 KEPT = {"Retain", "RetainExceptOnCreate", "Snapshot"}
 WITH_DATA = {"AWS::S3::Bucket", "AWS::EC2::Volume", "AWS::RDS::DBInstance", "AWS::SecretsManager::Secret"}

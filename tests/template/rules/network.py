@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from cloud.rules.registry import Complaint, rule
-from cloud.template import Body, View
+from template.body import Body, View
+from template.rules.registry import Complaint, rule
 
 # A network this large is everybody, even if it is half of them.
 LARGEST_PREFIX = 7

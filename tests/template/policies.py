@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from cloud.template import as_list
+from template.body import as_list
 
 Document = Mapping[str, Any]
 Statement = Mapping[str, Any]

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from cloud.rules.registry import Complaint, rule
-from cloud.template import View
+from template.body import View
+from template.rules.registry import Complaint, rule
 
 SECRET = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
 PASSWORD = re.compile(r"(Password|SecretString|AuthToken)$")

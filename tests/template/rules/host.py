@@ -4,8 +4,8 @@ import base64
 import re
 from collections.abc import Iterator
 
-from cloud.rules.registry import Complaint, rule
-from cloud.template import Body, View, strings
+from template.body import Body, View, strings
+from template.rules.registry import Complaint, rule
 
 MINUTES = range(10, 61)
 LARGEST_USER_DATA = 16 * 1024

@@ -23,8 +23,8 @@ from moto.iam.models import AWSManagedPolicy, iam_backends
 from moto.server import ThreadedMotoServer
 from moto.ssm.models import ssm_backends
 
-from cloud.rules.access import MANAGED
-from cloud.template import REGION
+from template.body import REGION
+from template.rules.access import MANAGED
 
 IMAGE = "ami-12c6146b"
 IMAGE_PARAMETER = "/aws/service/debian/release/12/latest/amd64"

@@ -6,8 +6,8 @@ import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from pin_schema.archive import PREFIX
 
-from cloud.policies import Decision, Document, Request, decide, trusts
-from cloud.template import ACCOUNT, ARNS, REGION, STACK, View, read
+from template.body import ACCOUNT, ARNS, REGION, STACK, View, read
+from template.policies import Decision, Document, Request, decide, trusts
 
 VIEW = View(read())
 TLS = {"aws:SecureTransport": "true"}

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from cloud.rules.registry import Complaint, rule
-from cloud.template import Body, View, as_list
+from template.body import Body, View, as_list
+from template.rules.registry import Complaint, rule
 
 BUCKET, POLICY = "AWS::S3::Bucket", "AWS::S3::BucketPolicy"
 BLOCKS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from cloud.template import Body
+from template.body import Body
 
 Change = Callable[[Body], None]
 

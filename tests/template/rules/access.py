@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from cloud.rules.registry import Complaint, rule
-from cloud.template import Body, View, as_list
+from template.body import Body, View, as_list
+from template.rules.registry import Complaint, rule
 
 # What Session Manager needs.
 MANAGED = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"

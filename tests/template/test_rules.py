@@ -7,10 +7,10 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 from cloud_stack.template import PATH
 
-from cloud.edits import Change
-from cloud.mutants import MISTAKES
-from cloud.rules import RULES, complaints
-from cloud.template import LARGEST_BODY, read
+from template.body import LARGEST_BODY, read
+from template.edits import Change
+from template.mutants import MISTAKES
+from template.rules import RULES, complaints
 
 BODY = read()
 REGIONS = ["eu-central-1", "eu-west-1", "us-east-1", "us-west-2"]

@@ -1,0 +1,1 @@
+"""The CloudFormation template: rules, policies, and what becomes of it in moto."""
