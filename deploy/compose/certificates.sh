@@ -16,7 +16,7 @@ if [ ! -s tls-authority.pem ]; then
 fi
 if [ ! -s tls-server ]; then
     names=DNS:localhost
-    for name in kafka kafka-2 kafka-3 cassandra cassandra-2 cassandra-3 postgres; do
+    for name in kafka kafka-2 kafka-3 cassandra cassandra-2 cassandra-3; do
         names=$names,DNS:$name
     done
     openssl req -x509 -CA tls-authority.pem -CAkey tls-authority-key -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \

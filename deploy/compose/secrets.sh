@@ -14,14 +14,15 @@ mkdir -p "$dir"
 chmod 700 "$dir"
 made=0
 seed=${PINFLOW_SEED_FILE:-}
-if [ -n "$seed" ] && ! { [ -s "$seed" ] && command -v openssl >/dev/null; }; then
-    echo "secrets: none made of the seed: $seed is empty or not there, or openssl is missing" >&2
+if [ -n "$seed" ] && ! { [ -s "$seed" ] && [ -r "$seed" ] && command -v openssl >/dev/null; }; then
+    echo "secrets: none made of the seed: $seed is empty or cannot be read, or openssl is missing" >&2
     exit 1
 fi
 
 once() { # in a form of so many bytes (at most 32), unless it is there
     [ -s "$dir/$1" ] && return
     bytes "$1" | head -c "$3" | "$2" >"$dir/.$1.partial"
+    [ -s "$dir/.$1.partial" ] || { echo "secrets: nothing came of $1" >&2 && exit 1; }
     mv "$dir/.$1.partial" "$dir/$1"
     made=$((made + 1))
 }

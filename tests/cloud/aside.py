@@ -20,6 +20,15 @@ def loop_aside() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
     try:
         yield wait
     finally:
+        wait(_end_what_is_left())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _end_what_is_left() -> None:
+    """Cancel what clients that are gone have left, such as a connection half open."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

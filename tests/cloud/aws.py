@@ -45,7 +45,6 @@ CREDENTIALS = {
 class Call:
     """One request to AWS."""
 
-    service: str
     action: str
     "GetSecretValue; PUT of S3."
     key: str
@@ -94,14 +93,14 @@ class Aws:
                 return _file(self.docker_packages, "/somebody-elses.gpg")
             return _file(self.docker_packages, request.path)
         if name == AUTHORITIES_OF_RDS:
-            await self._hook(Call(name, "Download", "", {}))
+            await self._hook(Call("Download", "", {}))
             return web.Response(body=self.authority.cert_pem.bytes())
         if request.path.endswith("/amazon-ssm-agent.deb"):
             return _file(self.docker_packages, "/amazon-ssm-agent.deb")
-        return await self._of_aws(name, request)
+        return await self._of_aws(request)
 
-    async def _of_aws(self, name: str, request: web.Request) -> web.StreamResponse:
-        call = _call(name, request, await request.read())
+    async def _of_aws(self, request: web.Request) -> web.StreamResponse:
+        call = _call(request, await request.read())
         self.calls.append(call)
         if call.action in self.refuses:
             return _denied(call)
@@ -204,24 +203,23 @@ async def _site(
 ) -> web.AppRunner:
     app = web.Application(client_max_size=LARGEST_BODY)
     app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=5)
     await runner.setup()
     await web.TCPSite(runner, address, port, ssl_context=tls).start()
     return runner
 
 
-def _call(name: str, request: web.Request, body: bytes) -> Call:
+def _call(request: web.Request, body: bytes) -> Call:
     signed = re.search(r"Credential=([^/]+)/", request.headers.get("Authorization", ""))
     key = signed[1] if signed else ""
-    service = name.partition(".")[0]
     target = request.headers.get("X-Amz-Target")
     if target:
-        return Call(service, target.rpartition(".")[2], key, {})
+        return Call(target.rpartition(".")[2], key, {})
     if request.content_type == "application/x-www-form-urlencoded":
         said = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-        return Call(service, said.get("Action", ""), key, said)
+        return Call(said.get("Action", ""), key, said)
     said = {"path": request.path_qs, "if-none-match": request.headers.get("If-None-Match", "")}
-    return Call("s3", f"{request.method} of S3", key, said)
+    return Call(f"{request.method} of S3", key, said)
 
 
 def _denied(call: Call) -> web.Response:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from native_stack.settings import REPOSITORY, NativeSettings
 from rich.console import Console
 
 from cloud import aws, packages, revisions
-from cloud.host import BARE, IMAGE, LATER, Volume
+from cloud.host import BARE, CONTROL_GROUPS, IMAGE, LATER, Volume
 from cloud.network import cable, run
 from cloud.region import GIBIBYTES, VERSION, Region
 
@@ -36,6 +37,7 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     directory = tmp_path_factory.mktemp("cloud")
     settings = NativeSettings.for_tests(directory)
     try:
+        _look_at_this_machine()
         _build_images(settings)
     except EngineUnavailableError as error:
         if os.environ.get("PINFLOW_REQUIRE_DOCKER"):
@@ -44,17 +46,21 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     build_all((IMAGE,), settings, display_for(Console()))
     authority = trustme.CA()
     machines = directory / "machines"
-    for name in (BARE, LATER):
-        _unpack(IMAGE.entry(settings.cache_dir) / f"{name}.tar", machines / name, authority)
-    packages.make(directory / "docker", settings.cache_dir)
-    revisions.publish(directory / "git")
-    with (
-        cable(),
-        aws.running(directory / "docker", directory / "git", authority) as cloud,
-        Volume.of(directory / "volume", GIBIBYTES) as volume,
-    ):
+    with ExitStack() as undo:
+        undo.callback(shutil.rmtree, directory)
+        for name in (BARE, LATER):
+            _unpack(IMAGE.entry(settings.cache_dir) / f"{name}.tar", machines / name, authority)
+        packages.make(directory / "docker", settings.cache_dir)
+        revisions.publish(directory / "git")
+        undo.enter_context(cable())
+        cloud = undo.enter_context(aws.running(directory / "docker", directory / "git", authority))
+        volume = undo.enter_context(Volume.of(directory / "volume", GIBIBYTES))
         yield Region(cloud, machines, directory, volume)
-    shutil.rmtree(directory)
+
+
+def _look_at_this_machine() -> None:
+    if os.geteuid() != 0 or not (CONTROL_GROUPS / "cpu").is_dir():
+        raise EngineUnavailableError("only root can boot the host, on a machine with version 1 of cgroups")
 
 
 def _build_images(settings: NativeSettings) -> None:
@@ -62,7 +68,7 @@ def _build_images(settings: NativeSettings) -> None:
     with docker_with_images(settings) as docker:
         environment = {"PINFLOW_VERSION": VERSION, "PINFLOW_SECRETS_DIR": str(settings.state_dir)}
         compose = ("compose", "--project-directory", str(REPOSITORY), "--profile", "*")
-        docker.with_environment(environment).run(*compose, "build", timeout=1800)
+        docker.with_environment(environment).run(*compose, "build", timeout=1500)
         # Their layers stay, so that the first host need not wait for them.
         built = docker.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"pinflow/*:{VERSION}")
         docker.run("image", "rm", *built.split())
@@ -75,7 +81,7 @@ def _build_images(settings: NativeSettings) -> None:
 def _unpack(tar: Path, image: Path, authority: trustme.CA) -> None:
     """Unpack a machine image, and let it trust the authority."""
     image.mkdir(parents=True)
-    run("tar", "--extract", "--file", str(tar), "--directory", str(image))
+    run("tar", "--extract", "--file", str(tar), "--directory", str(image), timeout=600)
     authority.cert_pem.write_to_path(str(image / "usr/local/share/ca-certificates/tests.crt"))
-    run("chroot", str(image), "update-ca-certificates")
+    run("chroot", str(image), "update-ca-certificates", timeout=600)
     shutil.copy("/etc/resolv.conf", image / "etc/resolv.conf")

@@ -14,12 +14,15 @@ from images.ingredients import shell_build
 from cloud.network import NAMESPACE, run
 
 HERE = Path(__file__).parent / "debian"
-IMAGE = shell_build("debian-host", "bookworm", HERE / "image.sh", (), tuple)
+SOURCES = HERE.parents[1] / "images/debian/debian.sources"
+IMAGE = shell_build("debian-host", "bookworm", HERE / "image.sh", (SOURCES,), tuple)
 # As EC2 makes it, and with the packages that user data install first.
 BARE, LATER = "bare", "later"
 # What docker.io keeps images in; the engine of this machine must not use it meanwhile.
 IMAGES = Path("/var/lib/docker")
 BOOT_SECONDS = 60
+STOP_SECONDS = 330
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -47,6 +50,8 @@ class Volume:
 class Host:
     """A machine that runs."""
 
+    machine: subprocess.Popen[bytes]
+    "Ends with its first process."
     pid: int
     "Of its first process, as this machine counts."
     files: Path
@@ -68,18 +73,20 @@ class Host:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         try:
-            host = cls(_first_process(process, directory / "boot.log"), directory / "files")
+            host = cls(process, _first_process(process, directory / "boot.log"), directory / "files")
             host.run("true", within=BOOT_SECONDS)
             yield host
         finally:
             process.kill()
             process.wait()
-            # Its file systems go with its last process. What it has written is a gibibyte and more.
-            time.sleep(1)
+            _remove_control_groups()
+            # What it has written is a gibibyte and more.
             shutil.rmtree(directory, ignore_errors=True)
 
     def attempt(self, command: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run a line of shell in it, as root, and return what became of it."""
+        if not self.runs:
+            raise RuntimeError(f"the machine has ended: not run: {command}")
         namespaces = ["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup"]
         enter = ["nsenter", "--target", str(self.pid), *namespaces, "--wd=/"]
         environment = ["/usr/bin/env", "-i", "HOME=/root", f"PATH={PATH}"]
@@ -121,14 +128,12 @@ class Host:
     @property
     def runs(self) -> bool:
         """Whether it has not shut down."""
-        return Path(f"/proc/{self.pid}").exists()
+        return self.machine.poll() is None
 
-    def shut_down(self, within: float = 180) -> None:
+    def shut_down(self) -> None:
         """Do what EC2 does to one that it replaces."""
         self.attempt("systemctl poweroff")
-        deadline = time.monotonic() + within
-        while self.runs and time.monotonic() < deadline:
-            time.sleep(0.5)
+        self.machine.wait(STOP_SECONDS)
 
 
 def _first_process(boot: subprocess.Popen[bytes], log: Path) -> int:
@@ -138,3 +143,17 @@ def _first_process(boot: subprocess.Popen[bytes], log: Path) -> int:
             return int(child)
         time.sleep(0.1)
     raise RuntimeError(f"the machine did not boot:\n{log.read_text()}")
+
+
+def _remove_control_groups() -> None:
+    """Remove those of a machine that has ended, when its last process is gone, and so its file systems."""
+    deadline = time.monotonic() + BOOT_SECONDS
+    for group in sorted(CONTROL_GROUPS.glob("*/pinflow-host/**/"), reverse=True):
+        while True:
+            try:
+                group.rmdir()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)

@@ -4,10 +4,8 @@ The engine in it is Debian's, compose and buildx are those that tests/images bui
 """
 
 import hashlib
-import os
 import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -69,15 +67,13 @@ def _engine(directory: Path, debian: Path) -> Path:
 def _built(root: Path) -> Path:
     target = root.with_name(f"{root.name}.deb")
     # Hardly compressed: it is unpacked a moment later.
-    run("dpkg-deb", "--build", "--root-owner-group", "-Zgzip", "-z1", str(root), str(target))
+    run("dpkg-deb", "--build", "--root-owner-group", "-Zgzip", "-z1", str(root), str(target), timeout=600)
     shutil.rmtree(root)
     return target
 
 
 def _entry(deb: Path) -> str:
-    control = subprocess.run(
-        ["dpkg-deb", "--field", str(deb)], check=True, capture_output=True, text=True
-    ).stdout
+    control = run("dpkg-deb", "--field", str(deb))
     content = deb.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     return f"{control}Filename: pool/{deb.name}\nSize: {len(content)}\nSHA256: {digest}\n"
@@ -102,17 +98,5 @@ def _sign(directory: Path, index: Path) -> None:
 
 
 def _gpg(home: Path, *arguments: str) -> None:
-    command: Sequence[str] = [
-        "gpg",
-        "--batch",
-        "--quiet",
-        "--pinentry-mode",
-        "loopback",
-        "--passphrase",
-        "",
-        *arguments,
-    ]
-    environment = {**os.environ, "GNUPGHOME": str(home)}
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"gpg {arguments[0]}: {done.stderr}")
+    alone = ("--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "")
+    run("gpg", "--homedir", str(home), *alone, *arguments)

@@ -72,18 +72,26 @@ class Region:
             try:
                 yield host
             finally:
-                # No engine of this machine is to find them.
-                ours = (
-                    f"--quiet --filter label=com.docker.compose.project={PROJECT} | xargs --no-run-if-empty"
-                )
-                host.attempt(f"docker container ls --all {ours} docker container rm --force")
-                host.attempt(f"docker network ls {ours} docker network rm")
+                if host.runs:
+                    _forget(host)
+
+    def shut_down(self, host: Host) -> None:
+        """Do what EC2 does to one that it replaces; nothing of its root disk is left for the next."""
+        host.attempt("systemctl stop pinflow")
+        _forget(host)
+        host.shut_down()
 
     def _site(self, host: Host) -> None:
         """Write what only this host has: images of the tests, and how its containers reach AWS."""
         site = {"services": {service: TRUST | self._names() for service in REACHING_AWS}}
         host.write("/var/lib/pinflow/site.yaml", yaml.safe_dump(site))
-        told = {"COMPOSE_PROJECT_NAME": PROJECT, "PINFLOW_VERSION": VERSION, "SINK_FLUSH_MAX_SECONDS": "5"}
+        told = {
+            "COMPOSE_PROJECT_NAME": PROJECT,
+            "PINFLOW_VERSION": VERSION,
+            "SINK_FLUSH_MAX_SECONDS": "5",
+            # The schedule would be before the tests.
+            "PINFLOW_DAGS_PAUSED": "true",
+        }
         lines = "".join(f"{name}={value}\n" for name, value in told.items())
         host.write("/var/lib/pinflow/site.env", lines)
 
@@ -113,3 +121,10 @@ class Region:
         hosts.parent.mkdir(parents=True)
         lines = ["127.0.0.1 localhost", *(f"{AWS} {name}" for name in self.elsewhere())]
         hosts.write_text("\n".join(lines) + "\n")
+
+
+def _forget(host: Host) -> None:
+    """Remove its containers and networks, which no engine of this machine, nor the next host, is to find."""
+    ours = f"--quiet --filter label=com.docker.compose.project={PROJECT} | xargs --no-run-if-empty"
+    host.attempt(f"docker container ls --all {ours} docker container rm --force")
+    host.attempt(f"docker network ls {ours} docker network rm")

@@ -24,7 +24,7 @@ class Deployed:
         """Create or update the stack by a change set."""
         formation = boto3.client("cloudformation")
         place = {"StackName": self.name, "ChangeSetName": f"change-{next(_changes)}"}
-        told = {"RepositoryUrl": self.repository, **parameters}
+        told = {"RepositoryUrl": self.repository, "Revision": "v0.1.0", **parameters}
         formation.create_change_set(
             **place,
             ChangeSetType=kind,

@@ -226,7 +226,7 @@ def _lifecycle_rule(rule: Properties) -> Properties:
     """Return a rule in the words of S3, which are not CloudFormation's."""
     rule |= {"ID": rule.pop("Id"), "Filter": {"Prefix": rule.pop("Prefix", "")}}
     if days := rule.pop("ExpirationInDays", None):
-        rule["Expiration"] = {"Days": days}
+        rule["Expiration"] = {"Days": int(days)}
     return rule
 
 

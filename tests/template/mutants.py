@@ -65,6 +65,13 @@ NETWORK: Mistakes = {
             "Extra", "AWS::EC2::SecurityGroupEgress", **GROUP, IpProtocol="-1", **ANY
         ),
     },
+    "rules_are_described_in_plain_letters": {
+        "an apostrophe": put(f"{EGRESS}/Description=packages of Debian/Description", "Debian's packages"),
+        "of a rule of its own": add(
+            "Extra", "AWS::EC2::SecurityGroupIngress", **GROUP, **_open(443, ANY), Description="à la carte"
+        ),
+        "long": put(f"{INGRESS}/Description=pins/Description", "pins " * 60),
+    },
     "the_way_out_is_the_web": {
         "a port": put(f"{EGRESS}/-", _open(25, ANY)),
         "all ports": put(f"{EGRESS}/-", _open(1, {"ToPort": 65535, "CidrIpv6": "::/0"})),
@@ -293,13 +300,11 @@ FORM: Mistakes = {
             "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
         ),
     },
-    "the_template_can_be_sent": {
-        "long": put("Description", "more " * 10000),
-    },
     "pages_are_told_and_closed": {
         "no shell": drop("Outputs/Shell"),
         "a page without a port": put("Outputs/SparkPage/Value", SSM),
         "Airflow's port": put(f"{INGRESS}/-", _open(8080, NETWORK_ALONE)),
+        "Alertmanager's port": put(f"{INGRESS}/-", _open(9093, NETWORK_ALONE)),
     },
 }
 

@@ -302,11 +302,17 @@ def test_alarms_go_to_the_address_if_there_is_one(stack: Deployed, chosen: Deplo
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", CHOSEN["AlarmEmail"])
 
 
+# And of whom: the stack itself, or the resource that a dimension names.
 ALARMS = {
-    "NotReady": ("Pinflow", "Ready", "LessThanThreshold", 1, "breaching"),
-    "DataVolumeFills": ("Pinflow", "DataVolumeUsed", "GreaterThanThreshold", 80, None),
-    "HostImpaired": ("AWS/EC2", "StatusCheckFailed", "GreaterThanThreshold", 0, None),
-    "DatabaseFills": ("AWS/RDS", "FreeStorageSpace", "LessThanThreshold", 2 * 1024**3, None),
+    "NotReady": ("Pinflow", "Ready", "LessThanThreshold", 1, "breaching", "Stack", ""),
+    "DataVolumeFills": ("Pinflow", "DataVolumeUsed", "GreaterThanThreshold", 80, None, "Stack", ""),
+    "HostImpaired": (
+        *("AWS/EC2", "StatusCheckFailed", "GreaterThanThreshold", 0, None, "AutoScalingGroupName", "Host"),
+    ),
+    "DatabaseFills": (
+        *("AWS/RDS", "FreeStorageSpace", "LessThanThreshold", 2 * 1024**3),
+        *(None, "DBInstanceIdentifier", "Database"),
+    ),
 }
 
 
@@ -319,9 +325,10 @@ def test_an_alarm_looks_at_this_stack(stack: Deployed, chosen: Deployed, name: s
         answer = boto3.client("cloudwatch").describe_alarms(AlarmNames=[deployed.ids[name]])
         (alarm,) = answer["MetricAlarms"]
         keys = ("Namespace", "MetricName", "ComparisonOperator", "Threshold", "TreatMissingData")
-        assert tuple(alarm.get(key) for key in keys) == ALARMS[name]
-        (dimension,) = alarm["Dimensions"]
-        assert dimension["Value"] in (deployed.name, deployed.ids["Host"], deployed.ids.get("Database"))
+        *wanted, dimension, resource = ALARMS[name]
+        assert [alarm.get(key) for key in keys] == wanted
+        whom = deployed.ids[resource] if resource else deployed.name
+        assert alarm["Dimensions"] == [{"Name": dimension, "Value": whom}]
         told = [deployed.ids["AlarmTopic"]] if "AlarmTopic" in deployed.ids else []
         assert alarm["AlarmActions"] == alarm["OKActions"] == told
 
@@ -345,7 +352,7 @@ def test_no_resource_is_left_out_here() -> None:
 def test_another_revision_is_what_the_next_host_runs(both: tuple[Deployed, Deployed]) -> None:
     # On an update moto follows parameters, and no condition: what another choice makes is looked at above.
     stack = Deployed("third")
-    stack.change("CREATE", Revision="v0.1.0")
+    stack.change("CREATE")
     before = stack.host_env()
     stack.change("UPDATE", Revision="v0.2.0")
     assert "'v0.2.0'" in stack.user_data()

@@ -22,7 +22,8 @@ def lint_errors(text: str) -> list[str]:
 
 
 def test_the_template_breaks_no_rule() -> None:
-    assert complaints(BODY) == {}
+    told = {name: (RULES[name].reason, found) for name, found in complaints(BODY).items()}
+    assert told == {}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@
 #   later.tar   the same with the packages that user data install first: for hosts whose test begins after them
 #   docker.deb  Debian's engine
 set -eu
+# What is mounted below the folder is gone with this script, however it ends: whoever clears the folder finds no device there.
+[ "${2:-}" = inside ] || exec unshare --mount sh "$0" "$1" inside
 sources=$(readlink -f "$(dirname "$0")/../../images/debian/debian.sources")
 command -v debootstrap >/dev/null ||
     { apt-get -qq update && apt-get -qq install --yes --no-install-recommends debootstrap; }
@@ -35,10 +37,8 @@ tar --create --file bare.tar --directory root --exclude './dev/*' .
 
 mount --bind /dev root/dev
 mount -t proc proc root/proc
-trap 'umount root/dev root/proc' EXIT
 chroot root sh -c 'apt-get -qq update && apt-get -qq install --yes --no-install-recommends awscli git'
 umount root/dev root/proc
-trap - EXIT
 rm -rf root/var/cache/apt/archives/*.deb root/var/lib/apt/lists/* root/usr/share/man/*
 tar --create --file later.tar --directory root --exclude './dev/*' .
 rm -rf root

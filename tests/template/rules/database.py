@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
+from cloud_stack.changes import WITH_DATA
+
 from template.body import View, strings
 from template.rules.registry import Complaint, rule
 
 KEPT = {"Retain", "RetainExceptOnCreate", "Snapshot"}
-WITH_DATA = {"AWS::S3::Bucket", "AWS::EC2::Volume", "AWS::RDS::DBInstance", "AWS::SecretsManager::Secret"}
 
 
 @rule("Whoever deletes a stack means the machines, seldom the data; a replacement means neither.")

@@ -1,17 +1,14 @@
 """The form that a person fills in, what the stack tells afterwards, and where it can stand."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 
-from template.body import LARGEST_BODY, View, strings
+from template.body import View, strings
 from template.rules.registry import Complaint, rule
 
 INTERFACE = "AWS::CloudFormation::Interface"
-
-
-PAGES = ("AirflowPage", "GrafanaPage", "PrometheusPage", "SparkPage")
+PAGES = ("AirflowPage", "GrafanaPage", "PrometheusPage", "AlertmanagerPage", "SparkPage")
 _AREA = r"(?:af|ap|ca|cn|eu|il|me|mx|sa|us)(?:-gov|-iso[a-z]?)?"
 HARD_CODED = {
     "an image": r"\bami-[0-9a-f]{8,}\b",
@@ -47,13 +44,6 @@ def nothing_is_hard_coded(view: View) -> Iterator[Complaint]:
                 for what, pattern in HARD_CODED.items():
                     if found := re.search(pattern, text):
                         yield Complaint(name, f"names {what}, {found[0]}: use a pseudo parameter")
-
-
-@rule("A larger template must lie in a bucket first, and nobody has one yet.")
-def the_template_can_be_sent(view: View) -> Iterator[Complaint]:
-    size = len(json.dumps(view.body))
-    if size >= LARGEST_BODY:
-        yield Complaint("Resources", f"{size} bytes: below {LARGEST_BODY}")
 
 
 @rule("The pages show and start everything: they are reached by Session Manager alone.")

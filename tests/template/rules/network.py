@@ -1,5 +1,6 @@
 """Who reaches what."""
 
+import re
 from collections.abc import Iterator
 from ipaddress import ip_network
 
@@ -9,6 +10,8 @@ from template.rules.registry import Complaint, rule
 # A network this large is everybody, even if it is half of them.
 LARGEST_PREFIX = 7
 PINS = (443, 443)
+# What EC2 takes in the description of a rule. Neither moto nor cfn-lint looks.
+DESCRIPTION = r"[a-zA-Z0-9 ._:/()#,@\[\]+=&;{}!$*-]{0,255}"
 WEB = {(80, 80), (443, 443)}
 ZONES = 2
 
@@ -34,6 +37,14 @@ def only_443_is_open_to_everybody(view: View) -> Iterator[Complaint]:
     for name, entry in _rules(view, "Ingress"):
         if _for_everybody(entry) and entry["IpProtocol"] != "-1" and _ports(entry) != PINS:
             yield Complaint(name, f"opens {_ports(entry)} to everybody: open 443 alone, or name a network")
+
+
+@rule("EC2 refuses an apostrophe there, and with it the whole stack.")
+def rules_are_described_in_plain_letters(view: View) -> Iterator[Complaint]:
+    for direction in ("Ingress", "Egress"):
+        for name, entry in _rules(view, direction):
+            if not re.fullmatch(DESCRIPTION, entry.get("Description", "")):
+                yield Complaint(name, f"{direction}: {entry['Description']} has letters that EC2 refuses")
 
 
 @rule("A rule for every protocol is a rule for every port, too.")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cloud_stack import template
@@ -40,7 +40,7 @@ class ChangeSet:
     arn: str
     made_the_stack: bool
     "CloudFormation makes an empty one for the change set of a first deployment."
-    changes: list[Change]
+    changes: list[Change] = field(default_factory=list)
 
     def execute(self) -> None:
         """Let CloudFormation begin."""
@@ -48,9 +48,10 @@ class ChangeSet:
 
     def discard(self) -> None:
         """Leave everything as it was."""
-        self.stack.formation.delete_change_set(ChangeSetName=self.arn, StackName=self.stack_id)
         if self.made_the_stack:
             self.stack.formation.delete_stack(StackName=self.stack_id)
+        else:
+            self.stack.formation.delete_change_set(ChangeSetName=self.arn, StackName=self.stack_id)
 
 
 def prepare(stack: Stack, found: Mapping[str, Any] | None, told: Mapping[str, str]) -> ChangeSet | None:
@@ -64,8 +65,13 @@ def prepare(stack: Stack, found: Mapping[str, Any] | None, told: Mapping[str, st
         Capabilities=["CAPABILITY_IAM"],
         Parameters=_parameters({} if found is None or is_first else found, told),
     )
-    answer = _made(stack, made["Id"])
-    change_set = ChangeSet(stack, made["StackId"], made["Id"], found is None, _changes(stack, made["Id"]))
+    change_set = ChangeSet(stack, made["StackId"], made["Id"], made_the_stack=found is None)
+    try:
+        answer = _made(stack, made["Id"])
+        change_set.changes.extend(_changes(stack, made["Id"]))
+    except BaseException:
+        change_set.discard()
+        raise
     if answer["Status"] == "FAILED":
         change_set.discard()
         reason = answer.get("StatusReason", "no reason given")

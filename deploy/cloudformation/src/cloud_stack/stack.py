@@ -50,8 +50,8 @@ class Stack:
         self.refuse_unless_at_rest(status)
         if status in NEVER_WORKED:
             raise StackError(
-                f"{self.name} is {status}: CloudFormation can only delete it. Its events say why. First "
-                f"`make destroy STACK={self.name} REGION={self.region}`, then deploy again"
+                f"{self.name} is {status}: nothing of it can be deployed on. {self.events_command} says why. "
+                f"First `make destroy STACK={self.name} REGION={self.region}`, then deploy again"
             )
         if status == "UPDATE_ROLLBACK_FAILED":
             raise StackError(

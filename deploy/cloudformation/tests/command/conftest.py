@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from cloud_stack import cli, progress, template
@@ -55,13 +56,16 @@ Run = Callable[..., Ended]
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def aws(tmp_path: Path) -> Iterator[Path]:
     """An empty moto; the file of the template that the command takes there."""
     path = tmp_path / "template.yaml"
     path.write_text(TEMPLATE)
-    monkeypatch.setattr(template, "PATH", path)
-    monkeypatch.setattr(progress, "POLL_SECONDS", 0)
-    with formation.running():
+    # What a test changes by monkeypatch, which it asks for after this, is undone before this is.
+    with (
+        patch.object(template, "PATH", path),
+        patch.object(progress, "POLL_SECONDS", 0),
+        formation.running(),
+    ):
         yield path
 
 

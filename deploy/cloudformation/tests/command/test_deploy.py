@@ -222,3 +222,13 @@ def test_the_real_template_is_deployed_for_a_script(
     assert {"resource": "Host", "kind": "AWS::AutoScaling::AutoScalingGroup", "becomes": "added"} in said[
         "changes"
     ]
+
+
+def test_what_is_interrupted_leaves_nothing(aws: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cloud_stack.changes._made", interrupted)
+    ended = run(*DEPLOY)
+    assert ended.code != 0
+    assert stacks() == []

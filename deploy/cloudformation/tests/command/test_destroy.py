@@ -5,6 +5,8 @@ from pathlib import Path
 import boto3
 import pytest
 import typer
+from cloud_stack.changes import WITH_DATA
+from cloud_stack.destroying import FOR_GOOD
 from moto.cloudformation import models
 
 from .conftest import PLACE, SOURCE, Run, event, in_moto
@@ -35,6 +37,10 @@ def test_what_stays_is_said_before_and_its_end_after(deployed: None, run: Run) -
     assert f"aws secretsmanager delete-secret {region} --secret-id {there['Seed']}" in after
     assert f"aws ec2 describe-snapshots {region} --filters Name=volume-id,Values={there['Data']}" in after
     assert boto3.client("cloudformation").describe_stacks()["Stacks"] == []
+
+
+def test_whatever_holds_data_can_be_deleted_for_good() -> None:
+    assert FOR_GOOD.keys() == WITH_DATA
 
 
 def test_what_is_retained_is_still_there(deployed: None, run: Run) -> None:
