@@ -226,8 +226,7 @@ FAULTS = {
     "a secret that is refused": Fault("pinflow: no passwords: ", refused="GetSecretValue"),
     "packages that Docker has not signed": Fault("is not signed", forged=True),
     "a port that is taken": Fault(
-        "the stack did not become healthy",
-        before="systemd-run python3 -m http.server 443",
+        "the stack did not become healthy", before="systemd-run python3 -m http.server 443"
     ),
 }
 

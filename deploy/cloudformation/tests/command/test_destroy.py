@@ -8,6 +8,7 @@ import typer
 from cloud_stack.changes import WITH_DATA
 from cloud_stack.destroying import FOR_GOOD
 from moto.cloudformation import models
+from template.deployed import Deployed
 
 from .conftest import PLACE, SOURCE, Run, event, in_moto
 
@@ -19,13 +20,8 @@ def deployed(aws: Path, run: Run) -> None:
     assert run("deploy", *PLACE, *SOURCE).code == 0
 
 
-def ids() -> dict[str, str]:
-    resources = boto3.client("cloudformation").describe_stack_resources(StackName="pins")["StackResources"]
-    return {entry["LogicalResourceId"]: entry["PhysicalResourceId"] for entry in resources}
-
-
 def test_what_stays_is_said_before_and_its_end_after(deployed: None, run: Run) -> None:
-    there = ids()
+    there = Deployed("pins").ids
     ended = run(*DESTROY, "--yes")
     assert ended.code == 0
     before, after = ended.err.split("pins is gone")
@@ -44,7 +40,7 @@ def test_whatever_holds_data_can_be_deleted_for_good() -> None:
 
 
 def test_what_is_retained_is_still_there(deployed: None, run: Run) -> None:
-    seed = ids()["Seed"]
+    seed = Deployed("pins").ids["Seed"]
     assert run(*DESTROY, "--yes").code == 0
     assert boto3.client("secretsmanager").describe_secret(SecretId=seed)["ARN"] == seed
 
