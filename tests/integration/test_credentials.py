@@ -293,7 +293,7 @@ async def test_a_group_of_another_name_is_refused_by_name(told: MigrateSettings)
         with pytest.raises(
             BrokerUnavailable, match="not allowed to join the group 'other': user 's3-sink', check the ACLs"
         ):
-            await consumer.poll(5)
+            await consumer.poll(5, 1024)
     finally:
         await consumer.stop()
 

@@ -4,7 +4,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -22,6 +21,7 @@ from starlette.routing import Route
 def say(text): print(text, flush=True)
 
 async def slow(request):
+    say("asked")
     await asyncio.sleep(1)
     say("answered")
     return PlainTextResponse("done")
@@ -48,6 +48,18 @@ def start(port: int, *, fails: bool = False) -> "subprocess.Popen[str]":
     )
 
 
+def wait_until_it_listens(port: int) -> None:
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up:
+        try:
+            urlopen(f"http://127.0.0.1:{port}/missing")
+        except URLError as error:
+            if "404" in str(error):
+                return
+        time.sleep(0.05)
+    raise AssertionError("it does not listen")
+
+
 @pytest.fixture
 def port() -> int:
     with socket.socket() as held:
@@ -55,19 +67,14 @@ def port() -> int:
         return int(held.getsockname()[1])
 
 
-def test_sigterm_answers_what_is_open_then_stops_the_worker(port: int, tmp_path: Path) -> None:
+def test_sigterm_answers_what_is_open_then_stops_the_worker(port: int) -> None:
     process = start(port)
+    assert process.stdout
+    wait_until_it_listens(port)
     get = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/').read())"
-    give_up = time.monotonic() + 20
-    while time.monotonic() < give_up:
-        try:
-            urlopen(f"http://127.0.0.1:{port}/missing")
-        except URLError as error:
-            if "404" in str(error):
-                break
-        time.sleep(0.05)
     with subprocess.Popen([sys.executable, "-c", get], stdout=subprocess.PIPE, text=True) as client:
-        time.sleep(0.5)
+        # The service says itself that a request is open: nobody can tell how long a client takes to start.
+        assert "asked\n" in iter(process.stdout.readline, "")
         process.terminate()
         said, _ = process.communicate(timeout=20)
         answer, _ = client.communicate(timeout=20)

@@ -5,7 +5,8 @@
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +31,21 @@ class DeliveryUnknown(BrokerUnavailable):
     """A batch was handed over and no acknowledgement came: it may or may not be in the log."""
 
 
+class BatchRefused(Exception):  # noqa: N818 (an answer, not a mistake)
+    """Never for this batch: the broker stored nothing of it and will refuse it again; others it takes.
+
+    A batch of several records is refused for any of them: sent in parts, the others are taken.
+    """
+
+    def __init__(self, why: str, *, too_large: bool) -> None:
+        super().__init__(why)
+        self.too_large = too_large
+
+
+class InstanceNameTaken(BrokerUnavailable):
+    """Not now: another living member of the group has this instance's name."""
+
+
 class Record(Protocol):
     """A record as read from a partition."""
 
@@ -50,8 +66,34 @@ class Record(Protocol):
         """The payload; None is a tombstone."""
 
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Header names and values, in order."""
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Header names and values, in order; Kafka allows a header without a value."""
+
+
+def record_bytes(record: Record) -> int:
+    """Return the size of the record's key, value and headers, uncompressed."""
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+@dataclass(frozen=True, slots=True)
+class LogIdentity:
+    """Which log a partition's offsets count in.
+
+    A topic that is created again has another id. The leader epoch rises with each election: only then
+    may a log of the same id have lost its end and grown again.
+    """
+
+    topic_id: uuid.UUID
+    leader_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The next offset to read, and what its owner wrote beside it; Kafka's own tools write ""."""
+
+    offset: int
+    metadata: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +124,16 @@ class BatchProducer(Protocol):
         """Disconnect, dropping what was not acknowledged."""
 
     async def partition_count(self, topic: str) -> int:
-        """Ask the cluster how many partitions the topic has; raises UnknownTopic or BrokerUnavailable."""
+        """Ask the cluster how many partitions the topic has now; raises UnknownTopic or BrokerUnavailable."""
 
     def new_batch(self) -> Batch:
         """Return an empty batch."""
 
     async def send(self, batch: Batch, to: TopicPartition) -> "asyncio.Future[Ack]":
-        """Queue the batch and return the future of its ack, failing with DeliveryUnknown.
+        """Queue the batch and return the future of its ack, failing with BatchRefused or DeliveryUnknown.
 
-        Returns once the partition's earlier batch has left the queue. Cancelled or failed before it
-        returns, nothing was sent.
+        Returns once the partition's earlier batch has left the queue; raises BrokerUnavailable, also for a
+        partition that is not there any more. Cancelled or failed before it returns, nothing was sent.
         """
 
 
@@ -99,7 +141,10 @@ class AssignmentListener(Protocol):
     """Told which partitions this member of the group owns. Both calls must return at once."""
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
-        """Take over partitions; all of them are paused until they are sought and resumed."""
+        """Take over partitions; all of them are paused until they are sought and resumed.
+
+        Called after every rebalance, also with none: this member then owns nothing.
+        """
 
     def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """Let go of partitions: another member reads them from now on."""
@@ -109,13 +154,26 @@ class GroupConsumer(Protocol):
     """A group member whose position is decided by its owner, never by the group's commits."""
 
     async def start(self, listener: AssignmentListener) -> None:
-        """Join the group; raises BrokerUnavailable."""
+        """Join the group; raises InstanceNameTaken, UnknownTopic or BrokerUnavailable."""
 
     async def stop(self) -> None:
         """Leave the group."""
 
-    async def poll(self, max_wait: float) -> Mapping[TopicPartition, Sequence[Record]]:
-        """Return what has arrived within `max_wait` seconds, in offset order a partition."""
+    async def check_name(self) -> None:
+        """Raise InstanceNameTaken when another member goes by this one's name and was there first."""
+
+    async def poll(self, max_wait: float, max_bytes: int) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Return what has arrived within `max_wait` seconds, in offset order a partition.
+
+        All records together hold `max_bytes` at most (`record_bytes`), and one record more.
+        """
+
+    def position(self, partition: TopicPartition) -> int | None:
+        """Return the offset after all that was handed out or skipped, such as transaction markers.
+
+        None before a position was sought. It moves by `poll`. The log may end before it or begin behind
+        it; the partition is then read from its first offset.
+        """
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read on from this offset; ignored when the partition has moved away."""
@@ -126,11 +184,19 @@ class GroupConsumer(Protocol):
     def resume(self, partition: TopicPartition) -> None:
         """Return this partition's records again; ignored when it has moved away."""
 
-    async def commit(self, partition: TopicPartition, offset: int) -> None:
+    async def commit(self, partition: TopicPartition, offset: int, metadata: str) -> None:
         """Commit the next offset to read; raises BrokerUnavailable."""
 
-    async def committed(self, partition: TopicPartition) -> int | None:
-        """Return the committed offset or None; raises BrokerUnavailable."""
+    async def committed(self, partition: TopicPartition) -> Commit | None:
+        """Return the group's commit or None; raises BrokerUnavailable."""
 
     async def log_range(self, partition: TopicPartition) -> tuple[int, int]:
         """Return the first offset still held and the offset after the last; raises BrokerUnavailable."""
+
+    async def log_identities(
+        self, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, LogIdentity]:
+        """Ask each partition's leader which log it serves.
+
+        Raises UnknownTopic, which proves nothing (the topic may come back), or BrokerUnavailable.
+        """

@@ -1,6 +1,8 @@
 """The real broker: aiokafka behind the protocols of `broker.py`."""
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from aiokafka.conn import collect_hosts, create_conn
@@ -64,10 +66,8 @@ async def start(client: Client, kafka: KafkaSettings) -> None:
     """Start a client of aiokafka, or stop it for good; raises BrokerUnavailable."""
     try:
         await log_in(kafka)
-        try:
+        with not_now(kafka):
             await client.start()
-        except (KafkaError, OSError) as error:
-            raise unavailable(error, kafka) from error
     except BaseException:
         await client.stop()
         raise
@@ -93,6 +93,20 @@ async def log_in(kafka: KafkaSettings) -> None:
     raise unavailable(reason, kafka) from reason
 
 
+@contextmanager
+def not_now(kafka: KafkaSettings) -> Iterator[None]:
+    """Raise BrokerUnavailable for whatever the block raises; put calls of aiokafka into it, nothing else.
+
+    A broker that answers nonsense or a topic that shrinks ends in its AssertionErrors and TypeErrors too.
+    """
+    try:
+        yield
+    except BrokerUnavailable:
+        raise
+    except Exception as error:
+        raise unavailable(error, kafka) from error
+
+
 def unavailable(error: Exception, kafka: KafkaSettings) -> BrokerUnavailable:
     """Say what aiokafka ran into, as one of our words for "not now"."""
     if isinstance(error, UnknownTopicOrPartitionError):
@@ -102,6 +116,8 @@ def unavailable(error: Exception, kafka: KafkaSettings) -> BrokerUnavailable:
         return LoginRefused(f"not allowed to log in: {user}, check the password ({error})")
     if isinstance(error, NOT_ALLOWED):
         return BrokerUnavailable(f"not allowed to {_use_of(error)}: {user}, check the ACLs")
+    if isinstance(error, TimeoutError):
+        return BrokerUnavailable("no broker answered in time")
     return BrokerUnavailable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 

@@ -1,30 +1,42 @@
 """The real group member: aiokafka's consumer, moved only by its owner."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
+from aiokafka.errors import IllegalStateError
 
 from service_runtime.broker import (
     AssignmentListener,
     BrokerUnavailable,
+    Commit,
+    LogIdentity,
     Record,
+    record_bytes,
 )
 from service_runtime.kafka import (
     REQUEST_TIMEOUT_MS,
     STOP_SECONDS,
     client_options,
+    not_now,
     start,
-    unavailable,
     unknown_topic,
 )
+from service_runtime.kafka_fetched import read_fetched
+from service_runtime.kafka_instance import Holder, InstanceName, NamedAssignor
+from service_runtime.kafka_topic_id import log_identities
 from service_runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
+
+# How long a topic that was created again with other partitions goes unnoticed; aiokafka's default is 300 s.
+METADATA_MAX_AGE_MS = 10_000
+SESSION_TIMEOUT_MS = 6_000
+PARTITION_FETCH_BYTES = 1024 * 1024
+REQUEST_SECONDS = REQUEST_TIMEOUT_MS / 1000
 
 
 class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -53,6 +65,8 @@ class KafkaGroupConsumer:
     ) -> None:
         self._kafka = kafka
         self._topic = kafka.kafka_topic
+        holder = Holder()
+        self._name = None if instance is None else InstanceName(group, instance, holder)
         self._build: Callable[[], AIOKafkaConsumer] = partial(
             AIOKafkaConsumer,
             **client_options(kafka),
@@ -62,14 +76,17 @@ class KafkaGroupConsumer:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             # aiokafka implements the eager protocol only; this assignor spreads partitions evenly.
-            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
-            session_timeout_ms=6_000,
+            partition_assignment_strategy=(NamedAssignor(holder),),
+            session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=1_000,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
             fetch_max_bytes=max_fetch_bytes,
-            max_partition_fetch_bytes=max_fetch_bytes,
+            # aiokafka holds that much of each partition, and asks for more meanwhile.
+            max_partition_fetch_bytes=min(max_fetch_bytes, PARTITION_FETCH_BYTES),
         )
         self._consumer: AIOKafkaConsumer | None = None
-        self._positioned: set[TopicPartition] = set()
+        # Those with a position, in the order in which they are served.
+        self._positioned: deque[TopicPartition] = deque()
 
     @property
     def _running(self) -> AIOKafkaConsumer:
@@ -78,19 +95,28 @@ class KafkaGroupConsumer:
         return self._consumer
 
     async def start(self, listener: AssignmentListener) -> None:
-        """Join the group; raises BrokerUnavailable."""
+        """Join the group; raises InstanceNameTaken, UnknownTopic or BrokerUnavailable."""
         consumer = self._build()
         await start(consumer, self._kafka)
         try:
-            topics = await consumer.topics()
-        except (KafkaError, OSError) as error:
+            await self._require_topic(consumer)
+            await self._wait_for_name(consumer)
+        except BaseException:
             await consumer.stop()
-            raise unavailable(error, self._kafka) from error
-        if self._topic not in topics:  # for which aiokafka would wait in silence
-            await consumer.stop()
-            raise unknown_topic(self._topic, self._kafka)
+            raise
         self._consumer = consumer
         consumer.subscribe([self._topic], listener=_Rebalance(self, listener))
+
+    async def _require_topic(self, consumer: AIOKafkaConsumer) -> None:
+        with not_now(self._kafka):
+            topics = await consumer.topics()
+        if self._topic not in topics:  # for which aiokafka would wait in silence
+            raise unknown_topic(self._topic, self._kafka)
+
+    async def _wait_for_name(self, consumer: AIOKafkaConsumer) -> None:
+        if self._name is not None:
+            with not_now(self._kafka):
+                await self._name.wait_for(consumer._client, SESSION_TIMEOUT_MS / 1000)
 
     async def stop(self) -> None:
         """Leave the group, or give up leaving after seconds: the session runs out by itself."""
@@ -99,27 +125,64 @@ class KafkaGroupConsumer:
         if consumer is None:
             return
         try:
-            await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
-        except (TimeoutError, KafkaError) as error:
+            with not_now(self._kafka):
+                await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
+        except BrokerUnavailable as error:
             log.warning("the consumer could not leave its group", error=repr(error))
 
     def unposition(self) -> None:
         """Return nothing more until positions are sought again."""
         self._positioned.clear()
 
-    async def poll(self, max_wait: float) -> Mapping[TopicPartition, Sequence[Record]]:
+    async def check_name(self) -> None:
+        """Raise InstanceNameTaken when another member goes by this one's name and was there first."""
+        client = self._running._client
+        if self._name is not None:
+            with not_now(self._kafka):
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    await self._name.check(client)
+
+    async def poll(self, max_wait: float, max_bytes: int) -> Mapping[TopicPartition, Sequence[Record]]:
         """Return what has arrived within `max_wait` seconds; raises BrokerUnavailable."""
-        try:
-            polled = await self._running.getmany(timeout_ms=int(max_wait * 1000))
-        except KafkaError as error:
-            raise unavailable(error, self._kafka) from error
+        consumer = self._running
+        with not_now(self._kafka):
+            first = await _wait_for_one(consumer, max_wait)
         # Between an assignment and its listener's call aiokafka may fetch from the committed offset.
-        return {partition: records for partition, records in polled.items() if partition in self._positioned}
+        polled = {p: records for p, records in first.items() if p in self._positioned}
+        room = max_bytes - sum(record_bytes(record) for records in polled.values() for record in records)
+        for partition in list(self._positioned):
+            if room <= 0:
+                break
+            try:
+                with not_now(self._kafka):
+                    records = read_fetched(consumer, partition, room)
+            except BrokerUnavailable:
+                if not polled:
+                    raise
+                continue  # what was read already is behind its partition's position: it must be returned
+            room -= sum(map(record_bytes, records))
+            if records:
+                polled.setdefault(partition, []).extend(records)
+                # Who was served goes to the end of the queue.
+                self._positioned.remove(partition)
+                self._positioned.append(partition)
+        return polled
+
+    def position(self, partition: TopicPartition) -> int | None:
+        """Return the offset after all that was handed out or skipped."""
+        if self._consumer is None or partition not in self._positioned:
+            return None
+        with not_now(self._kafka):
+            state = self._consumer._subscription.subscription.assignment.state_value(partition)
+            offset: int | None = state.position if state and state.has_valid_position else None
+        return offset
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read on from this offset."""
-        if self._if_assigned(lambda consumer: consumer.seek(partition, offset)):
-            self._positioned.add(partition)
+        if self._if_assigned(lambda consumer: consumer.seek(partition, offset)) and (
+            partition not in self._positioned
+        ):
+            self._positioned.append(partition)
 
     def pause(self, partition: TopicPartition) -> None:
         """Return no more of this partition."""
@@ -138,28 +201,50 @@ class KafkaGroupConsumer:
             return False
         return True
 
-    async def commit(self, partition: TopicPartition, offset: int) -> None:
+    async def commit(self, partition: TopicPartition, offset: int, metadata: str) -> None:
         """Commit the next offset to read; raises BrokerUnavailable."""
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
-                await self._running.commit({partition: offset})
-        except (KafkaError, TimeoutError) as error:
-            raise unavailable(error, self._kafka) from error
+        consumer = self._running
+        with not_now(self._kafka):
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await consumer.commit({partition: OffsetAndMetadata(offset, metadata)})
 
-    async def committed(self, partition: TopicPartition) -> int | None:
-        """Return the committed offset or None; raises BrokerUnavailable."""
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
-                offset: int | None = await self._running.committed(partition)
-        except (KafkaError, TimeoutError) as error:
-            raise unavailable(error, self._kafka) from error
-        return offset
+    async def committed(self, partition: TopicPartition) -> Commit | None:
+        """Return the group's commit or None; raises BrokerUnavailable."""
+        coordinator = self._running._coordinator
+        with not_now(self._kafka):
+            async with asyncio.timeout(REQUEST_SECONDS):
+                found = (await coordinator.fetch_committed_offsets([partition])).get(partition)
+        return None if found is None or found.offset < 0 else Commit(found.offset, found.metadata or "")
 
     async def log_range(self, partition: TopicPartition) -> tuple[int, int]:
         """Return the first offset still held and the offset after the last; raises BrokerUnavailable."""
-        try:
-            first = await self._running.beginning_offsets([partition])
-            last = await self._running.end_offsets([partition])
-        except KafkaError as error:
-            raise unavailable(error, self._kafka) from error
-        return int(first[partition]), int(last[partition])
+        consumer = self._running
+        with not_now(self._kafka):
+            first = await consumer.beginning_offsets([partition])
+            last = await consumer.end_offsets([partition])
+            return int(first[partition]), int(last[partition])
+
+    async def log_identities(
+        self, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, LogIdentity]:
+        """Ask each partition's leader which log it serves; raises UnknownTopic or BrokerUnavailable."""
+        client = self._running._client
+        with not_now(self._kafka):
+            async with asyncio.timeout(REQUEST_SECONDS):
+                return await log_identities(client, partitions)
+
+
+async def _wait_for_one(consumer: AIOKafkaConsumer, max_wait: float) -> dict[TopicPartition, list[Record]]:
+    """Wait for a record, and return it; raises what aiokafka's background tasks have met."""
+    fetching = consumer._fetcher.error_future
+    if fetching.done():  # of which aiokafka itself says nothing: no record would ever come
+        fetching.result()
+    try:
+        # During a rebalance aiokafka forgets its own timeout.
+        async with asyncio.timeout(max_wait + 1):
+            polled: dict[TopicPartition, list[Record]] = await consumer.getmany(
+                timeout_ms=int(max_wait * 1000), max_records=1
+            )
+    except TimeoutError:
+        return {}
+    return polled

@@ -1,24 +1,36 @@
 """The real producer: whole batches through aiokafka, idempotent, acks=all."""
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    BrokerResponseError,
+    CorruptRecordException,
+    InvalidTimestampError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    UnsupportedForMessageFormatError,
+    kafka_errors,
+)
 
 from service_runtime.broker import (
     Ack,
     Batch,
+    BatchRefused,
     BrokerUnavailable,
     DeliveryUnknown,
     Headers,
 )
 from service_runtime.kafka import (
     NOT_ALLOWED,
+    REQUEST_TIMEOUT_MS,
     STOP_SECONDS,
     client_options,
+    not_now,
     start,
     unavailable,
     unknown_topic,
@@ -26,6 +38,28 @@ from service_runtime.kafka import (
 from service_runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
+
+
+class InvalidRecordError(BrokerResponseError):  # type: ignore[misc] # aiokafka has no types
+    """The broker found a record that breaks a rule of its topic. aiokafka knows no such code."""
+
+    errno = 87
+    message = "INVALID_RECORD"
+    description = "A record of the batch breaks a rule of its topic"
+
+
+kafka_errors[InvalidRecordError.errno] = InvalidRecordError
+
+# Never for this batch: what the broker looks at before it stores anything, and would find again.
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+INVALID = (
+    CorruptRecordException,
+    InvalidRecordError,
+    InvalidTimestampError,
+    UnsupportedForMessageFormatError,
+)
+# All brokers together, to tell the partitions of a topic.
+METADATA_SECONDS = 2 * REQUEST_TIMEOUT_MS / 1000
 
 
 class KafkaBatch:
@@ -76,16 +110,20 @@ class KafkaProducer:
             return
         try:
             await asyncio.wait_for(producer.stop(), STOP_SECONDS)
-        except (TimeoutError, KafkaError) as error:
+        except Exception as error:
             log.warning("the producer stopped with batches unsent", error=repr(error))
+        finally:
+            await asyncio.shield(_end(producer))
 
     async def partition_count(self, topic: str) -> int:
         """Ask the cluster how many partitions the topic has; raises UnknownTopic or BrokerUnavailable."""
-        try:
-            cluster = await self._running.client.fetch_all_metadata()
-        except (KafkaError, OSError) as error:
-            raise unavailable(error, self._kafka) from error
-        partitions = cluster.partitions_for_topic(topic)
+        client = self._running.client
+        with not_now(self._kafka):
+            # The client's own view is renewed: what is counted here is what can be sent to.
+            async with asyncio.timeout(METADATA_SECONDS):
+                if not await client.force_metadata_update():
+                    raise BrokerUnavailable("no broker tells its partitions")
+        partitions = client.cluster.partitions_for_topic(topic)
         if not partitions:
             raise unknown_topic(topic, self._kafka)
         return len(partitions)
@@ -98,21 +136,46 @@ class KafkaProducer:
         """Queue the batch; the future holds its ack."""
         assert isinstance(batch, KafkaBatch)  # noqa: S101 (batches come from new_batch)
         batch.builder.close()
-        try:
-            delivery = await self._running.send_batch(batch.builder, to.topic, partition=to.partition)
-        except (KafkaError, OSError) as error:
-            raise unavailable(error, self._kafka) from error
-        return asyncio.ensure_future(self._acknowledged(delivery))
+        producer = self._running
+        with not_now(self._kafka):
+            if to.partition not in await producer.partitions_for(to.topic):
+                raise BrokerUnavailable(
+                    f"partition {to.partition} of topic {to.topic!r} is not there any more"
+                )
+            delivery = await producer.send_batch(batch.builder, to.topic, partition=to.partition)
+        return asyncio.ensure_future(self._acknowledged(delivery, producer, to, len(batch)))
 
-    async def _acknowledged(self, delivery: "asyncio.Future[object]") -> Ack:
+    async def _acknowledged(
+        self, delivery: "asyncio.Future[object]", producer: AIOKafkaProducer, to: TopicPartition, count: int
+    ) -> Ack:
         try:
             metadata = await delivery
         except NOT_ALLOWED as error:
             raise unavailable(error, self._kafka) from error
-        except KafkaError as error:
+        except (*TOO_LARGE, *INVALID) as error:
+            # The broker did not count the batch; Java's producer takes its sequence numbers back as well.
+            producer._txn_manager.increment_sequence_number(to, -count)
+            raise BatchRefused(error.message, too_large=isinstance(error, TOO_LARGE)) from error
+        except Exception as error:
             raise DeliveryUnknown(f"{type(error).__name__}: {error}") from error
         offset, timestamp = int(metadata.offset), int(metadata.timestamp)  # type: ignore[attr-defined]
         if offset < 0:
             # The broker saw the batch before (a retry) but no longer remembers where it put it.
             raise DeliveryUnknown("the broker has the batch but not its position")
         return Ack(offset, timestamp)
+
+
+async def _end(producer: AIOKafkaProducer) -> None:
+    """End what aiokafka's `stop` leaves running when it is given up: a sender that sends for ever."""
+    owners = (producer, producer._sender, producer._message_accumulator)
+    tasks = {task for task in asyncio.all_tasks() if _owner(task) in owners}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    await producer.client.close()
+
+
+def _owner(task: "asyncio.Task[object]") -> object:
+    """Return the object whose method the task runs."""
+    return inspect.getcoroutinelocals(task.get_coro()).get("self")  # type: ignore[arg-type]

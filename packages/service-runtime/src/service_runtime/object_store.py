@@ -21,10 +21,16 @@ class StoredObject:
 
 
 class ObjectStore(Protocol):
-    """A bucket. Every call raises StoreUnavailable when no definite answer came."""
+    """A bucket. Every call raises StoreUnavailable, and no other error, when no definite answer came.
+
+    A 200 without what every S3 sends is no answer either: nothing is concluded from an empty body.
+    """
 
     async def put_if_absent(self, key: str, body: bytes, metadata: Mapping[str, str]) -> bool:
-        """Create the object; False when the key is taken. Concurrent callers: exactly one True."""
+        """Create the object; False when the key is taken, be it by this call, whose first answer was lost.
+
+        Concurrent callers whose connections hold: exactly one True.
+        """
 
     async def metadata(self, key: str) -> Mapping[str, str] | None:
         """Return the object's user metadata, or None when there is no such object."""
@@ -32,8 +38,8 @@ class ObjectStore(Protocol):
     async def get(self, key: str) -> StoredObject | None:
         """Return the object, or None when there is no such object."""
 
-    async def list_keys(self, prefix: str) -> list[str]:
-        """Return all keys with the prefix, in byte order."""
+    async def list_keys(self, prefix: str, start_after: str = "") -> list[str]:
+        """Return all keys with the prefix that are greater than `start_after`, in byte order."""
 
     async def list_folders(self, prefix: str) -> list[str]:
         """Return the distinct path segments right below `prefix`, each with its slash, in byte order."""

@@ -9,18 +9,25 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from service_runtime.clock import Clock, SystemClock
 
+NOT_TRIED = "not tried yet"
+
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class Dependency:
-    """One thing the service needs, with the moment its state last changed."""
+    """One thing the service needs: up when the last try of each operation succeeded.
+
+    An operation is what the caller says it is: one that succeeds tells nothing of another that fails.
+    """
 
     name: str
     gauge: Gauge
     clock: Clock
-    why: str | None = "not tried yet"
+    why: str | None = NOT_TRIED
     since: float = field(init=False)
+    _failing: dict[str, str] = field(default_factory=dict)
+    _has_succeeded: bool = False
 
     def __post_init__(self) -> None:
         self.since = self.clock.now()
@@ -28,7 +35,7 @@ class Dependency:
 
     @property
     def is_up(self) -> bool:
-        """Whether the last use of the dependency succeeded."""
+        """Whether no operation is failing."""
         return self.why is None
 
     @property
@@ -36,15 +43,24 @@ class Dependency:
         """For how long the dependency has been away; 0 while it is up."""
         return 0.0 if self.is_up else self.clock.now() - self.since
 
-    def up(self) -> None:
-        """Note that the dependency answers."""
-        self._change(None)
+    def up(self, operation: str = "") -> None:
+        """Note that the operation has succeeded; the dependency is up unless another one is failing."""
+        self._has_succeeded = True
+        self.forget(operation)
 
-    def down(self, why: str) -> None:
-        """Note that the service waits for the dependency, and why."""
-        self._change(why)
+    def down(self, why: str, operation: str = "") -> None:
+        """Note that the operation has failed, and why; only its own success takes that back."""
+        self._failing[operation] = why if why.startswith(operation) else f"{operation}: {why}"
+        self._update()
 
-    def _change(self, why: str | None) -> None:
+    def forget(self, operation: str) -> None:
+        """Drop an operation that nobody will try again (the write of a partition that moved away)."""
+        self._failing.pop(operation, None)
+        self._update()
+
+    def _update(self) -> None:
+        unproven = None if self._has_succeeded else NOT_TRIED
+        why = "; ".join(self._failing.values()) if self._failing else unproven
         if (why is None) != self.is_up:
             self.since = self.clock.now()
         if why != self.why:

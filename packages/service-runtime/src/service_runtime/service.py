@@ -15,6 +15,7 @@ import uvloop
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.types import ASGIApp
 
+from service_runtime.http_protocol import HttpProtocol
 from service_runtime.logs import configure_logs
 from service_runtime.settings import HttpSettings
 
@@ -40,6 +41,9 @@ class Service:
 
 
 DRAIN_SECONDS = 10
+# Longer than load balancers and pools keep an idle connection (60 s), so that it is theirs to close: what
+# they send on one that closes meanwhile is lost.
+KEEP_ALIVE_SECONDS = 75
 
 
 def process_registry() -> CollectorRegistry:
@@ -115,10 +119,12 @@ def _server(app: ASGIApp, http: HttpSettings) -> uvicorn.Server:
         app,
         host=http.http_host,
         port=http.http_port,
-        http="httptools",
+        http=HttpProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )

@@ -1,39 +1,65 @@
 """What every broker must do: subclass with a `lab` fixture, fake or real."""
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import pytest
 from aiokafka import TopicPartition
 
-from service_runtime.broker import BatchProducer, GroupConsumer, Record, UnknownTopic
+from service_runtime.broker import (
+    BatchProducer,
+    BatchRefused,
+    BrokerUnavailable,
+    Commit,
+    GroupConsumer,
+    InstanceNameTaken,
+    LogIdentity,
+    Record,
+    UnknownTopic,
+    record_bytes,
+)
 
 HEADERS = [("schema", b"pin/1")]
+MAX_BYTES = 1024 * 1024
+MAX_BATCH_BYTES = 256 * 1024
+"""What the lab's topic takes as one batch."""
 
 
 class BrokerLab(Protocol):
-    """A fresh topic of two partitions with log-append time, and clients for it."""
+    """A fresh topic of two partitions with log-append time and small batches, and clients for it."""
 
     topic: str
 
     def producer(self) -> BatchProducer:
         """Return a producer, not started."""
 
-    def consumer(self, group: str) -> GroupConsumer:
+    def consumer(self, group: str, instance: str | None = None) -> GroupConsumer:
         """Return a group member, not started."""
+
+    async def recreate_topic(self, partitions: int) -> None:
+        """Delete the topic and create it again."""
+
+    async def delete_topic(self) -> None:
+        """Delete the topic."""
+
+    async def end_with_a_marker(self, partition: TopicPartition) -> None:
+        """Append a record in a transaction, and so the transaction's marker."""
 
 
 @dataclass
 class Owned:
-    """Remembers the current assignment."""
+    """Remembers the current assignment, and how often there was one."""
 
     partitions: set[TopicPartition] = field(default_factory=set)
+    assignments: int = 0
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
         """Add partitions."""
         self.partitions |= partitions
+        self.assignments += 1
 
     def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """Remove partitions."""
@@ -52,12 +78,12 @@ async def produce(lab: BrokerLab, values: list[bytes], partition: int = 0) -> tu
     return ack.base_offset, ack.timestamp
 
 
-async def drain(consumer: GroupConsumer, count: int, seconds: float = 10.0) -> list[Record]:
-    """Poll until `count` records came or the time is over."""
+async def drain(consumer: GroupConsumer, count: int, max_bytes: int = MAX_BYTES) -> list[Record]:
+    """Poll until `count` records came; fail after ten seconds."""
     records: list[Record] = []
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(10):
         while len(records) < count:
-            for polled in (await consumer.poll(0.1)).values():
+            for polled in (await consumer.poll(0.1, max_bytes)).values():
                 records.extend(polled)
     return records
 
@@ -66,16 +92,38 @@ async def eventually(fact: Callable[[], bool], consumer: GroupConsumer) -> None:
     """Poll until the fact holds: an assignment arrives while its consumer polls."""
     async with asyncio.timeout(20):
         while not fact():
-            await consumer.poll(0.05)
+            await consumer.poll(0.05, MAX_BYTES)
 
 
-async def own(consumer: GroupConsumer, partition: TopicPartition, offset: int) -> None:
+async def own(consumer: GroupConsumer, partition: TopicPartition, offset: int) -> Owned:
     """Join and read the partition from `offset`."""
     owned = Owned()
     await consumer.start(owned)
     await eventually(lambda: partition in owned.partitions, consumer)
     consumer.seek(partition, offset)
     consumer.resume(partition)
+    return owned
+
+
+async def identity(consumer: GroupConsumer, partition: TopicPartition) -> LogIdentity:
+    """Ask for a log's identity until there is an answer."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return (await consumer.log_identities([partition]))[partition]
+            except BrokerUnavailable:
+                await asyncio.sleep(0.1)
+
+
+async def refused(call: Callable[[], Awaitable[object]], error: type[BrokerUnavailable]) -> None:
+    """Call until this error is raised; the news that a topic is deleted takes a moment."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await call()
+            except error:
+                return
+            await asyncio.sleep(0.1)
 
 
 class BrokerSuite:
@@ -110,6 +158,30 @@ class BrokerSuite:
         assert await producer.partition_count(lab.topic) == 2
         await producer.stop()
 
+    async def test_a_refused_batch_concerns_no_other(self, lab: BrokerLab, partition: TopicPartition) -> None:
+        producer = lab.producer()
+        await producer.start()
+        for number in range(3):
+            too_large = producer.new_batch()
+            assert too_large.append(b"key", os.urandom(MAX_BATCH_BYTES + 1), HEADERS)
+            with pytest.raises(BatchRefused) as refused:
+                await (await producer.send(too_large, partition))
+            assert refused.value.too_large
+            fits = producer.new_batch()
+            assert fits.append(b"key", b"value", HEADERS)
+            ack = await (await producer.send(fits, partition))
+            assert ack.base_offset == number
+        await producer.stop()
+
+    async def test_a_partition_that_is_not_there_is_not_waited_for(self, lab: BrokerLab) -> None:
+        producer = lab.producer()
+        await producer.start()
+        batch = producer.new_batch()
+        assert batch.append(b"key", b"value", HEADERS)
+        with pytest.raises(BrokerUnavailable, match=r"partition 7 .* is not there"):
+            await producer.send(batch, TopicPartition(lab.topic, 7))
+        await producer.stop()
+
     async def test_nothing_is_returned_before_a_position_is_sought(
         self, lab: BrokerLab, partition: TopicPartition
     ) -> None:
@@ -119,7 +191,7 @@ class BrokerSuite:
         await consumer.start(owned)
         await eventually(lambda: partition in owned.partitions, consumer)
         for _ in range(5):
-            assert not await consumer.poll(0.05)
+            assert not await consumer.poll(0.05, MAX_BYTES)
         consumer.seek(partition, 1)
         consumer.resume(partition)
         assert [record.offset for record in await drain(consumer, 2)] == [1, 2]
@@ -133,7 +205,7 @@ class BrokerSuite:
         consumer.pause(partition)
         await produce(lab, [b"a"])
         for _ in range(5):
-            assert not await consumer.poll(0.05)
+            assert not await consumer.poll(0.05, MAX_BYTES)
         consumer.resume(partition)
         assert len(await drain(consumer, 1)) == 1
         await consumer.stop()
@@ -145,8 +217,10 @@ class BrokerSuite:
         consumer = lab.consumer("commit")
         await own(consumer, partition, 0)
         assert await consumer.committed(partition) is None
-        await consumer.commit(partition, 2)
-        assert await consumer.committed(partition) == 2
+        await consumer.commit(partition, 2, "pin/1 of t0123abcd")
+        assert await consumer.committed(partition) == Commit(2, "pin/1 of t0123abcd")
+        await consumer.commit(partition, 1, "")
+        assert await consumer.committed(partition) == Commit(1, "")
         assert await consumer.log_range(partition) == (0, 2)
         await consumer.stop()
 
@@ -163,3 +237,155 @@ class BrokerSuite:
         await second.stop()
         await eventually(lambda: one.partitions == both, first)
         await first.stop()
+
+    async def test_a_member_without_a_partition_is_told_so(self, lab: BrokerLab) -> None:
+        members = [(lab.consumer("crowd"), Owned()) for _ in range(3)]
+        for consumer, owned in members:
+            await consumer.start(owned)
+
+        async def everyone_polls() -> None:
+            async with asyncio.timeout(20):
+                while not all(owned.assignments for _, owned in members) or sum(
+                    len(owned.partitions) for _, owned in members
+                ) != len({p for _, owned in members for p in owned.partitions}):
+                    await asyncio.gather(*(consumer.poll(0.05, MAX_BYTES) for consumer, _ in members))
+
+        await everyone_polls()
+        assert sorted(len(owned.partitions) for _, owned in members) == [0, 1, 1]
+        for consumer, _ in members:
+            await consumer.stop()
+
+    async def test_a_poll_holds_its_bytes_and_one_record_more(
+        self, lab: BrokerLab, partition: TopicPartition
+    ) -> None:
+        values = [b"x" * 1000] * 40
+        for number in range(2):
+            await produce(lab, values, number)
+        consumer = lab.consumer("bytes")
+        owned = await own(consumer, partition, 0)
+        for other in owned.partitions:
+            consumer.seek(other, 0)
+            consumer.resume(other)
+        limit, sizes, served = 5000, list[int](), list[set[TopicPartition]]()
+        async with asyncio.timeout(20):
+            while sum(sizes) < 80 * 1014:
+                polled = await consumer.poll(0.1, limit)
+                if polled:
+                    sizes.append(sum(record_bytes(r) for records in polled.values() for r in records))
+                    served.append(set(polled))
+        await consumer.stop()
+        assert sum(sizes) == 80 * 1014
+        assert max(sizes) < limit + 1014
+        assert len(set.union(*served[:8])) == 2, "a partition with much to read starves the other"
+
+    async def test_one_record_larger_than_the_limit_is_handed_out(
+        self, lab: BrokerLab, partition: TopicPartition
+    ) -> None:
+        await produce(lab, [b"x" * 20_000, b"y" * 20_000])
+        consumer = lab.consumer("large")
+        await own(consumer, partition, 0)
+        assert [record.offset for record in await drain(consumer, 2, max_bytes=1)] == [0, 1]
+        await consumer.stop()
+
+    async def test_the_position_follows_what_is_handed_out_and_what_is_skipped(
+        self, lab: BrokerLab, partition: TopicPartition
+    ) -> None:
+        await produce(lab, [b"a", b"b"])
+        await lab.end_with_a_marker(partition)
+        consumer = lab.consumer("marker")
+        owned = Owned()
+        await consumer.start(owned)
+        await eventually(lambda: partition in owned.partitions, consumer)
+        assert consumer.position(partition) is None
+        consumer.seek(partition, 0)
+        assert consumer.position(partition) == 0
+        consumer.resume(partition)
+        assert [record.offset for record in await drain(consumer, 1, max_bytes=1)] == [0]
+        assert consumer.position(partition) == 1
+        assert [record.offset for record in await drain(consumer, 2)] == [1, 2]
+        _, end = await consumer.log_range(partition)
+        assert end == 4
+        await eventually(lambda: consumer.position(partition) == end, consumer)
+        await consumer.stop()
+        assert consumer.position(partition) is None
+
+    async def test_a_position_outside_of_the_log_is_read_from_the_first_offset(
+        self, lab: BrokerLab, partition: TopicPartition
+    ) -> None:
+        await produce(lab, [b"a", b"b"])
+        consumer = lab.consumer("outside")
+        await own(consumer, partition, 100)
+        assert [record.offset for record in await drain(consumer, 2)] == [0, 1]
+        assert consumer.position(partition) == 2
+        await consumer.stop()
+
+    async def test_a_topic_created_again_is_another_log(
+        self, lab: BrokerLab, partition: TopicPartition
+    ) -> None:
+        other = TopicPartition(lab.topic, 1)
+        consumer = lab.consumer("identity")
+        await own(consumer, partition, 0)
+        before = await consumer.log_identities([partition, other])
+        assert before == await consumer.log_identities([partition, other])
+        assert before[partition].topic_id == before[other].topic_id
+        await lab.recreate_topic(2)
+        after = await identity(consumer, partition)
+        assert after.topic_id != before[partition].topic_id
+        await consumer.stop()
+
+    async def test_a_topic_that_shrinks_and_grows_takes_its_partitions_along(
+        self, lab: BrokerLab, partition: TopicPartition
+    ) -> None:
+        other = TopicPartition(lab.topic, 1)
+        consumer = lab.consumer("shrink")
+        owned = await own(consumer, partition, 0)
+        await lab.recreate_topic(1)
+        await eventually(lambda: owned.partitions == {partition}, consumer)
+        await identity(consumer, partition)
+        for question in (
+            lambda: consumer.log_identities([partition, other]),
+            lambda: consumer.log_range(other),
+            lambda: consumer.commit(other, 0, ""),
+        ):
+            await refused(question, BrokerUnavailable)
+        await lab.recreate_topic(3)
+        await eventually(lambda: len(owned.partitions) == 3, consumer)
+        await consumer.stop()
+
+    async def test_of_a_deleted_topic_nothing_is_known(
+        self, lab: BrokerLab, partition: TopicPartition
+    ) -> None:
+        consumer = lab.consumer("deleted")
+        owned = await own(consumer, partition, 0)
+        await lab.delete_topic()
+        await refused(lambda: consumer.log_identities([partition]), UnknownTopic)
+        await eventually(lambda: not owned.partitions, consumer)
+        for question in (
+            lambda: consumer.log_range(partition),
+            lambda: consumer.commit(partition, 0, ""),
+        ):
+            await refused(question, BrokerUnavailable)
+        await consumer.stop()
+
+    async def test_an_instance_name_is_for_one_member(self, lab: BrokerLab) -> None:
+        both = {TopicPartition(lab.topic, 0), TopicPartition(lab.topic, 1)}
+        first, twin, other = (lab.consumer("names", name) for name in ("sink", "sink", "sink-2"))
+        owned, others = Owned(), Owned()
+        await first.start(owned)
+        await eventually(lambda: owned.partitions == both, first)
+        await first.check_name()
+
+        async def refuse_the_twin() -> None:
+            with pytest.raises(InstanceNameTaken, match="'sink'"):
+                await twin.start(Owned())
+
+        refusal = asyncio.create_task(refuse_the_twin())
+        await eventually(refusal.done, first)
+        await refusal
+        assert owned.assignments == 1, "the twin has disturbed the member that was first"
+        await other.start(others)
+        await eventually(lambda: bool(others.partitions), other)
+        await first.stop()
+        await twin.start(Owned())
+        for consumer in (twin, other):
+            await consumer.stop()

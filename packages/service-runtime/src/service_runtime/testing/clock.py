@@ -22,6 +22,10 @@ class FakeClock:
         """Seconds since the Unix epoch."""
         return self._start + self._elapsed
 
+    def jump(self, seconds: float) -> None:
+        """Let the calendar move on while nobody sleeps."""
+        self._start += seconds
+
     async def sleep(self, seconds: float) -> None:
         """Wait until the test has advanced the clock by `seconds`."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()

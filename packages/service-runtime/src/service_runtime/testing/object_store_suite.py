@@ -53,6 +53,19 @@ class ObjectStoreSuite:
             await object_store.put_if_absent(prefix + name, b"", {})
         assert await object_store.list_keys(prefix) == sorted(prefix + name for name in names)
 
+    async def test_a_list_starts_after_a_key_that_need_not_exist(
+        self, object_store: ObjectStore, prefix: str
+    ) -> None:
+        for name in ["a/1", "a/2", "a/3", "b/1"]:
+            await object_store.put_if_absent(prefix + name, b"", {})
+        listed = [f"{prefix}a/{n}" for n in (1, 2, 3)]
+        assert await object_store.list_keys(f"{prefix}a/", start_after="") == listed
+        assert await object_store.list_keys(f"{prefix}a/", start_after="a key before the prefix") == listed
+        assert await object_store.list_keys(f"{prefix}a/", start_after=f"{prefix}a/1") == listed[1:]
+        assert await object_store.list_keys(f"{prefix}a/", start_after=f"{prefix}a/1+") == listed[1:]
+        assert await object_store.list_keys(f"{prefix}a/", start_after=f"{prefix}a/3") == []
+        assert await object_store.list_keys(f"{prefix}a/", start_after=f"{prefix}b/") == []
+
     async def test_folders_are_listed_once_each(self, object_store: ObjectStore, prefix: str) -> None:
         for name in ["hr=02/p=0/x", "hr=01/p=0/x", "hr=01/p=1/y"]:
             await object_store.put_if_absent(prefix + name, b"", {})
