@@ -1,9 +1,10 @@
 import pyarrow as pa
 import pytest
-from pin_schema.spark_records import ARROW_RECORD, judged
+from pin_schema import spark_records
+from pin_schema.spark_records import ARROW_RECORD, UNREADABLE, judged
 from pin_schema.spark_types import RAW_RECORD
 from pin_schema.testing import local_spark
-from pin_schema.wire import WirePin, encode
+from pin_schema.wire import WirePin, decode, encode
 
 ID = "fbe53c66-3442-4773-b19e-d3ec6f54dddf"
 PIN = b'{"index":1,"unique_id":"%s","title":"a","unknown":[1],"title":"b"}' % ID.encode()
@@ -41,6 +42,16 @@ def test_what_is_no_pin_keeps_its_text_and_the_reason(
     assert (row["value"], row["invalid"]) == (text, reason)
     assert row["unique_id"] is None
     assert (row["source_partition"], row["source_offset"]) == (1, 1)
+
+
+def test_a_record_that_breaks_its_reader_is_a_row_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode_or_break(value: bytes) -> tuple[WirePin, int]:
+        if value == b"odd":
+            raise RecursionError
+        return decode(value)
+
+    monkeypatch.setattr(spark_records, "decode", decode_or_break)
+    assert [row["invalid"] for row in judged_values(PIN, b"odd", PIN)] == [None, UNREADABLE, None]
 
 
 def test_no_records_are_an_empty_batch() -> None:

@@ -4,7 +4,7 @@ from reconcile.offsets import OffsetRange
 
 
 def keys(*places: tuple[int, int]) -> list[str]:
-    return [str(ObjectKey(partition, start, 500_000)) for partition, start in places]
+    return [str(ObjectKey("t1a2b3c4d", partition, start, 500_000)) for partition, start in places]
 
 
 def test_a_range_counts_what_lies_in_it() -> None:

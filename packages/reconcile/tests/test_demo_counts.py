@@ -20,7 +20,7 @@ from reconcile.rejected import RejectedPin
 from rich.console import Console
 
 SPAN = OffsetRange({0: 100}, {0: 100 + REFERENCE_COUNTS.posted})
-RUN = Run(REFERENCE_COUNTS.posted, {(0, 100), (0, 101)}, SPAN)
+RUN = Run(REFERENCE_COUNTS.posted, "t1a2b3c4d", {(0, 100), (0, 101)}, SPAN)
 
 
 @pytest.fixture(scope="module")

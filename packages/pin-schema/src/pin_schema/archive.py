@@ -1,30 +1,56 @@
-"""The border between the sink and the batch job: keys, metadata and lines of the archive's objects.
+"""The border between the sink and the batch job: keys and metadata of the archive's objects.
 
-An object holds consecutive records of one partition, in offset order, one JSON line each, zstd-compressed:
-`{"partition","offset","timestamp","key","pin":{…}}`. `timestamp` is the broker's, in ms. A value that is no
-JSON document is kept as `value_base64` in place of `pin`; a tombstone has `"pin":null`.
+An object holds consecutive records of one partition of one log, in offset order, a line each
+(`archive_lines`), zstd-compressed. Objects of format 1 do not name their log.
 """
 
-import base64
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
+from uuid import UUID
 
-import msgspec
-import zstandard
+from pin_schema.archive_lines import (
+    FORMAT_1,
+    FORMAT_2,
+    ArchivedRecord,
+    CorruptObject,
+    decode_line,
+    encode_line,
+    is_json,
+)
+from pin_schema.logs import FORMAT_1_LOG, NO_TOPIC, log_name
+from pin_schema.versions import greatest_format_1_version, lead_after
 
-FORMAT = "pins-archive/1"
+__all__ = [
+    "FORMAT_1_OWNER",
+    "PREFIX",
+    "ArchivedRecord",
+    "CorruptObject",
+    "ObjectKey",
+    "ObjectMetadata",
+    "decode_line",
+    "encode_line",
+    "format_of",
+    "hour_of",
+    "hour_prefix",
+    "is_json",
+    "log_prefix",
+    "partition_prefix",
+    "record_sha256",
+]
+
 PREFIX = "raw/pins/"
+FORMAT_1_OWNER = "raw/pins/format-1-owner"
+"Key of the one object that is no archive object: its metadata name the topic that format 1 was written from."
 MS_PER_HOUR = 3_600_000
 
-_KEY = re.compile(r"raw/pins/dt=(\d{4}-\d{2}-\d{2})/hr=(\d{2})/p=(\d{2,})/(\d{20})\.ndjson\.zst", re.ASCII)
-
-
-class CorruptObject(ValueError):  # noqa: N818 (names a state of the object)
-    """An object's body, metadata or key contradict each other; the message says where."""
+_KEY = re.compile(
+    r"raw/pins/(?:log=(t[0-9a-f]{8})/)?dt=(\d{4}-\d{2}-\d{2})/hr=(\d{2})/p=(\d{2,})/(\d{20})\.ndjson\.zst",
+    re.ASCII,
+)
 
 
 def hour_of(timestamp: int) -> int:
@@ -34,8 +60,9 @@ def hour_of(timestamp: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ObjectKey:
-    """Where an object lies: a function of its first record alone."""
+    """Where an object lies: a function of its first record's position and time alone."""
 
+    log: str
     partition: int
     start: int
     hour: int
@@ -46,22 +73,38 @@ class ObjectKey:
         found = _KEY.fullmatch(text)
         if found is None:
             raise CorruptObject(f"{text!r} is not the key of an archive object")
-        day, hour, partition, start = found.groups()
+        log, day, hour, partition, start = found.groups()
         midnight = datetime.fromisoformat(f"{day}T00:00:00+00:00")
-        return cls(int(partition), int(start), int(midnight.timestamp()) // 3600 + int(hour))
+        hours = int(midnight.timestamp()) // 3600 + int(hour)
+        return cls(log or FORMAT_1_LOG, int(partition), int(start), hours)
 
     def __str__(self) -> str:
-        return f"{partition_prefix(self.hour, self.partition)}{self.start:020d}.ndjson.zst"
+        return f"{partition_prefix(self.log, self.hour, self.partition)}{self.start:020d}.ndjson.zst"
 
 
-def partition_prefix(hour: int, partition: int) -> str:
+def log_prefix(log: str) -> str:
+    """Return the prefix of a log's objects; that of format 1 holds the prefixes of all other logs too."""
+    return PREFIX if log == FORMAT_1_LOG else f"{PREFIX}log={log}/"
+
+
+def hour_prefix(log: str, hour: int) -> str:
+    """Return the prefix of a log's objects of one hour."""
+    return f"{log_prefix(log)}{datetime.fromtimestamp(hour * 3600, UTC):dt=%Y-%m-%d/hr=%H/}"
+
+
+def partition_prefix(log: str, hour: int, partition: int) -> str:
     """Return the prefix of one partition's objects of one hour."""
-    return f"{datetime.fromtimestamp(hour * 3600, UTC):{PREFIX}dt=%Y-%m-%d/hr=%H/}p={partition:02d}/"
+    return f"{hour_prefix(log, hour)}p={partition:02d}/"
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectMetadata:
-    """What an object says of itself: offsets inclusive, times in ms, sha256 of the compressed body."""
+    """What an object says of itself: offsets inclusive, times in ms, sha256 of the compressed body.
+
+    Format 1 had neither the topic's id nor what follows it. `line_bytes` is the size of the uncompressed
+    lines, `lead` the state of `versions.Versions` behind the last record, `last_sha256` the `record_sha256`
+    of that record.
+    """
 
     start: int
     end: int
@@ -69,120 +112,65 @@ class ObjectMetadata:
     first_ts: int
     last_ts: int
     sha256: str
+    topic_id: UUID
+    line_bytes: int | None
+    lead: int
+    last_sha256: str | None
+
+    @property
+    def log(self) -> str:
+        """The short name of the log."""
+        return log_name(self.topic_id)
+
+    @property
+    def format(self) -> str:
+        """The format of the object."""
+        return FORMAT_1 if self.topic_id == NO_TOPIC else FORMAT_2
 
     def to_dict(self) -> dict[str, str]:
         """Return the user metadata of the object."""
-        return {name: str(value) for name, value in asdict(self).items()} | {"format": FORMAT}
+        told = {field.name: str(getattr(self, field.name)) for field in fields(self)}
+        return {name: told[name] for name in _FIELDS[self.format]} | {"format": self.format}
 
     @classmethod
     def from_dict(cls, metadata: Mapping[str, str]) -> Self:
-        """Read user metadata; raises CorruptObject when it is not of this format."""
-        if metadata.get("format") != FORMAT:
-            raise CorruptObject(f"format is {metadata.get('format')!r}, expected {FORMAT!r}")
+        """Read user metadata; raises CorruptObject when it is not of a format we know."""
+        archive_format = metadata.get("format")
+        if archive_format not in _FIELDS:
+            raise CorruptObject(f"format is {archive_format!r}, expected one of {', '.join(_FIELDS)}")
         try:
-            numbers = {name: int(metadata[name]) for name in ("start", "end", "count", "first_ts", "last_ts")}
-            return cls(**numbers, sha256=metadata["sha256"])
+            told = {name: _FIELDS[archive_format][name](metadata[name]) for name in _FIELDS[archive_format]}
         except (KeyError, ValueError) as error:
             raise CorruptObject(f"the object's metadata is incomplete: {error}") from error
+        if archive_format == FORMAT_1:
+            told |= _unsaid_by_format_1(told["end"], told["last_ts"])
+        return cls(**told)
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedRecord:
-    """A record as it was in the topic; a value that was JSON has its line breaks replaced by spaces."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-
-
-class _Line(msgspec.Struct):
-    partition: int
-    offset: int
-    timestamp: int
-    key: str | None = None
-    key_base64: str | None = None
-    pin: msgspec.Raw = msgspec.Raw(b"null")
-    value_base64: str | None = None
+_Readers = dict[str, Callable[[str], Any]]
+_FORMAT_1_FIELDS: _Readers = {
+    **dict.fromkeys(("start", "end", "count", "first_ts", "last_ts"), int),
+    "sha256": str,
+}
+_FIELDS: dict[str, _Readers] = {
+    FORMAT_1: _FORMAT_1_FIELDS,
+    FORMAT_2: _FORMAT_1_FIELDS | {"topic_id": UUID, "line_bytes": int, "lead": int, "last_sha256": str},
+}
 
 
-_line_decoder = msgspec.json.Decoder(_Line)
+def _unsaid_by_format_1(end: int, last_ts: int) -> dict[str, Any]:
+    lead = lead_after(greatest_format_1_version(last_ts), end + 1)
+    return {"topic_id": NO_TOPIC, "line_bytes": None, "lead": lead, "last_sha256": None}
 
 
-def is_json(value: bytes) -> bool:
-    """Whether the value can stand in a line as it is: a JSON document any strict reader can read."""
-    try:
-        msgspec.json.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
+def record_sha256(key: bytes | None, value: bytes | None) -> str:
+    """Return what tells a record from another one at its position."""
+    told = hashlib.sha256()
+    for part in (key, value):
+        told.update(b"-" if part is None else b"%d:%b" % (len(part), part))
+    return told.hexdigest()
 
 
-def encode_line(
-    partition: int, offset: int, timestamp: int, key: bytes | None, value: bytes | None, *, plain: bool
-) -> bytes:
-    """Return the line of a record; `plain` says that `value` is one JSON document on one line."""
-    if value is None:
-        payload = b'"pin":null'
-    elif plain:
-        payload = b'"pin":%b' % value
-    else:
-        payload = b'"value_base64":"%b"' % base64.b64encode(value)
-    return b'{"partition":%d,"offset":%d,"timestamp":%d,%b,%b}\n' % (
-        partition,
-        offset,
-        timestamp,
-        _encode_key(key),
-        payload,
-    )
-
-
-def _encode_key(key: bytes | None) -> bytes:
-    if key is None:
-        return b'"key":null'
-    try:
-        return b'"key":%b' % msgspec.json.encode(key.decode())
-    except UnicodeDecodeError:
-        return b'"key_base64":"%b"' % base64.b64encode(key)
-
-
-def decode_line(line: bytes) -> ArchivedRecord:
-    """Read a line back; raises CorruptObject."""
-    try:
-        read = _line_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptObject(f"a line does not decode: {error}") from error
-    key = read.key.encode() if read.key is not None else _from_base64(read.key_base64)
-    pin = bytes(read.pin)
-    value = pin if pin != b"null" else _from_base64(read.value_base64)
-    return ArchivedRecord(read.partition, read.offset, read.timestamp, key, value)
-
-
-def _from_base64(text: str | None) -> bytes | None:
-    return None if text is None else base64.b64decode(text)
-
-
-def decode_object(key: str, body: bytes, metadata: Mapping[str, str]) -> list[ArchivedRecord]:
-    """Verify a whole object and return its records; raises CorruptObject naming what does not fit."""
-    place, said = ObjectKey.parse(key), ObjectMetadata.from_dict(metadata)
-    found = hashlib.sha256(body).hexdigest()
-    if found != said.sha256:
-        raise CorruptObject(f"sha256 is {found}, the metadata says {said.sha256}")
-    try:
-        text = zstandard.ZstdDecompressor().decompressobj().decompress(body)
-    except zstandard.ZstdError as error:
-        raise CorruptObject(f"the body does not decompress: {error}") from error
-    records = [decode_line(line) for line in text.splitlines()]
-    _check_records(records, place, said)
-    return records
-
-
-def _check_records(records: list[ArchivedRecord], place: ObjectKey, said: ObjectMetadata) -> None:
-    offsets = [record.offset for record in records]
-    if not offsets or (offsets[0], offsets[-1], len(offsets)) != (said.start, said.end, said.count):
-        raise CorruptObject(f"the lines are not the {said.count} records {said.start}..{said.end}")
-    if offsets != sorted(set(offsets)) or {record.partition for record in records} != {place.partition}:
-        raise CorruptObject("the lines are not in offset order of one partition")
-    if (place.start, place.hour) != (said.start, hour_of(records[0].timestamp)):
-        raise CorruptObject("the key does not name the first record's offset and hour")
+def format_of(key: ObjectKey) -> str:
+    """Return the format of the object at a key."""
+    return FORMAT_1 if key.log == FORMAT_1_LOG else FORMAT_2

@@ -5,9 +5,9 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
+from pin_schema.nesting import MAX_DEPTH, TooDeepError, check_depth
 from pin_schema.violations import InvalidPin, Violation, field_name, shown
 
-MAX_DEPTH = 64
 _INT64 = range(-(2**63), 2**63)
 # An int64 has 20 characters at most and JSON forbids leading zeros, so more characters mean more than int64.
 # Python refuses to parse more than 4300 digits with a bare ValueError.
@@ -28,19 +28,19 @@ class DuplicateKeys(dict[str, object]):
 def read(value: bytes) -> dict[str, object]:
     """The JSON object in `value`, the last duplicate of a key winning; raises InvalidPin if there is none."""
     try:
+        check_depth(value)
         document = json.loads(
             value.decode(),
             parse_int=lambda digits: int(digits[:_DECISIVE_DIGITS]),
             object_pairs_hook=_object,
         )
+    except TooDeepError as error:
+        field = None if error.field is None else field_name(error.field)
+        raise InvalidPin((Violation(field, "too_deep", f"{error}; no more are allowed"),)) from error
     except UnicodeDecodeError as error:
         raise _unreadable("not_utf8", f"byte {error.start} is not UTF-8; a pin is UTF-8 text") from error
     except json.JSONDecodeError as error:
         raise _unreadable("not_json", f"{error}; a pin is one JSON object") from error
-    except RecursionError as error:
-        raise _unreadable(
-            "too_deep", f"nested far too deep; at most {MAX_DEPTH} levels are allowed"
-        ) from error
     if not isinstance(document, dict):
         raise _unreadable("not_an_object", f"found {shown(document)}; a pin is a JSON object")
     return document

@@ -1,5 +1,6 @@
 """Records of the topic as rows for Spark, each judged by the rules of the wire (extra `spark`)."""
 
+import logging
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -10,6 +11,8 @@ from pin_schema.spark_types import RAW_PIN, RAW_RECORD
 from pin_schema.wire import NO_VALUE, InvalidPin, decode
 
 ARROW_RECORD = to_arrow_schema(RAW_RECORD, timezone="UTC")
+UNREADABLE = "unreadable"
+"The reason of a record that broke its reader in a way nobody foresaw."
 _NO_PIN = (None,) * len(RAW_PIN)
 
 
@@ -44,6 +47,12 @@ def _judge(value: bytes | None) -> tuple[tuple[object, ...], str | None]:
         pin, _ = decode(value)
     except InvalidPin as fault:
         return _NO_PIN, fault.reason
+    except MemoryError:
+        raise
+    except Exception:
+        # It would break every try: the records beside it go on.
+        logging.getLogger(__name__).exception("a record of %d bytes broke its reader", len(value))
+        return _NO_PIN, UNREADABLE
     return msgspec.structs.astuple(pin), None
 
 

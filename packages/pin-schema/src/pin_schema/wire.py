@@ -18,6 +18,8 @@ __all__ = [
     "Violation",
     "WirePin",
     "decode",
+    "decode_exactly",
+    "decode_plain",
     "encode",
     "one_line",
     "partition_key",
@@ -53,17 +55,22 @@ _encode = msgspec.json.Encoder().encode
 
 def decode(value: bytes) -> tuple[WirePin, int]:
     """The pin in `value` and its number of unknown fields; raises InvalidPin."""
+    plain = decode_plain(value)
+    return decode_exactly(value) if plain is None else (plain, 0)
+
+
+def decode_plain(value: bytes) -> WirePin | None:
+    """The pin in `value`, or None when only the exact judge can tell: it takes 200 times as long."""
     # What cannot hold a text that is too long, nor the one escape that msgspec lets pass: JSON text is never
     # shorter than the UTF-8 it stands for. Looking for one byte first is 10 times faster than for six.
     if len(value) <= MAX_TEXT_BYTES and not (b"\\" in value and b"\\u0000" in value):
         try:
             pin = _decode_plain(value)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            pass  # Only the exact judge may refuse: msgspec is stricter, and stops at the first fault.
-        else:
-            if _is_uuid(pin.unique_id):
-                return pin, 0
-    return _decode_exactly(value)
+            return None  # Only the exact judge may refuse: msgspec is stricter, and stops at the first fault.
+        if _is_uuid(pin.unique_id):
+            return pin
+    return None
 
 
 def encode(pin: WirePin) -> bytes:
@@ -83,7 +90,8 @@ def one_line(value: bytes) -> bytes:
     return value
 
 
-def _decode_exactly(value: bytes) -> tuple[WirePin, int]:
+def decode_exactly(value: bytes) -> tuple[WirePin, int]:
+    """The pin in `value` and its number of unknown fields; raises InvalidPin with every violation."""
     raw = judge(value)
     known = {name: getattr(raw, name) for name in WirePin.__struct_fields__}
     return WirePin(**known), len(raw.model_extra or {})

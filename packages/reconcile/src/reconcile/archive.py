@@ -3,7 +3,8 @@
 import asyncio
 from collections import defaultdict
 
-from pin_schema.archive import PREFIX, ArchivedRecord, ObjectKey, decode_object
+from pin_schema.archive import ArchivedRecord, ObjectKey, log_prefix
+from pin_schema.archive_stream import decode_object
 from service_runtime.object_store import ObjectStore
 
 from reconcile.offsets import OffsetRange
@@ -13,9 +14,9 @@ FETCHES = 8
 POLL_SECONDS = 0.3
 
 
-async def read_archive(store: ObjectStore, span: OffsetRange) -> list[ArchivedRecord]:
-    """Return the archived records of the range, each object verified; raises CorruptObject."""
-    keys = holding(await store.list_keys(PREFIX), span)
+async def read_archive(store: ObjectStore, log: str, span: OffsetRange) -> list[ArchivedRecord]:
+    """Return the archived records of a log's range, each object verified; raises CorruptObject."""
+    keys = holding(await store.list_keys(log_prefix(log)), span)
     gate = asyncio.Semaphore(FETCHES)
 
     async def read(key: str) -> list[ArchivedRecord]:
@@ -29,12 +30,14 @@ async def read_archive(store: ObjectStore, span: OffsetRange) -> list[ArchivedRe
     return [record for records in await asyncio.gather(*map(read, keys)) for record in records]
 
 
-async def archived_within(store: ObjectStore, span: OffsetRange, seconds: float) -> list[ArchivedRecord]:
+async def archived_within(
+    store: ObjectStore, log: str, span: OffsetRange, seconds: float
+) -> list[ArchivedRecord]:
     """Wait until the range is archived, and return what is there, or what is there when time is up."""
     clock = asyncio.get_running_loop().time
     give_up = clock() + seconds
     while True:
-        records = await read_archive(store, span)
+        records = await read_archive(store, log, span)
         if len(records) >= span.count or clock() > give_up:
             return records
         await asyncio.sleep(POLL_SECONDS)

@@ -9,8 +9,10 @@ from typing import TypeVar
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import ConsumerRecord
+from pin_schema.logs import log_name
 from service_runtime.broker import BrokerUnavailable
 from service_runtime.kafka import client_options, start, unavailable
+from service_runtime.kafka_topic_id import log_identities
 from service_runtime.settings import KafkaSettings
 
 from reconcile.errors import DemoError
@@ -20,6 +22,16 @@ from reconcile.offsets import OffsetRange
 SILENT_SECONDS = 60.0
 
 T = TypeVar("T")
+
+
+async def topic_log(kafka: KafkaSettings, topic: str) -> str:
+    """Return the short name of the log that the topic has now; raises DemoError."""
+
+    async def log(consumer: AIOKafkaConsumer) -> str:
+        identities = await log_identities(consumer._client, consumer.assignment())
+        return log_name(next(iter(identities.values())).topic_id)
+
+    return await _asked(kafka, topic, log)
 
 
 async def log_ends(kafka: KafkaSettings, topic: str) -> dict[int, int]:

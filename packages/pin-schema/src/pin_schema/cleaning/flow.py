@@ -50,8 +50,8 @@ def clean(valid: DataFrame, *also: str) -> DataFrame:
 
 
 def newest(pins: DataFrame) -> DataFrame:
-    """The version of each `unique_id` with the greatest (event_time, source_offset); for batches only."""
-    # The partition decides only between versions written before and after the topic got more partitions.
-    version = F.struct("event_time", "source_offset", "source_partition")
+    """The record of each `unique_id` with the greatest `version`; for batches only."""
+    # The partition decides only between records written before and after the topic got more partitions.
+    version = F.struct("version", "source_partition")
     versions = pins.groupBy(F.lower("unique_id"))
     return versions.agg(F.max_by(F.struct("*"), version).alias("pin")).select("pin.*")

@@ -31,7 +31,7 @@ async def _found(settings: DemoSettings, run: Run, err: Console) -> Found:
         if (record.partition, record.offset) in run.positions
     ]
     async with s3_bucket(settings) as store:
-        archived = await read_archive(store, run.span)
+        archived = await read_archive(store, run.log, run.span)
     with err.status("waiting until the windows have ended and are written"):
         live = await read_live_side(settings, settings.kafka_topic, str(settings.postgres_dsn), records)
     catalogue = await asyncio.to_thread(read_catalogue, settings)

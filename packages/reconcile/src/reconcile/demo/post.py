@@ -14,13 +14,14 @@ from reconcile.demo.run import Run
 from reconcile.demo.settings import DemoSettings
 from reconcile.errors import DemoError
 from reconcile.offsets import OffsetRange, Position
-from reconcile.topic import log_ends
+from reconcile.topic import log_ends, topic_log
 
 ARCHIVED_WITHIN_SECONDS = 90.0
 
 
 async def post_reference(settings: DemoSettings, out: Console, err: Console) -> None:
     """Post the dataset, keep its receipts, and wait until the archive has it; raises DemoError."""
+    log = await topic_log(settings, settings.kafka_topic)
     start = await log_ends(settings, settings.kafka_topic)
     positions: set[Position] = set()
 
@@ -36,10 +37,10 @@ async def post_reference(settings: DemoSettings, out: Console, err: Console) -> 
             raise DemoError(f"{error}: what says ingest-api, and its /health/ready?") from error
     out.print(report(summary), highlight=False)
     span = OffsetRange(start, await log_ends(settings, settings.kafka_topic))
-    Run(summary.posted, positions, span).save(settings.run_file)
+    Run(summary.posted, log, positions, span).save(settings.run_file)
     with err.status("waiting until all of it is archived"):
         async with s3_bucket(settings) as store:
-            archived = await archived_within(store, span, ARCHIVED_WITHIN_SECONDS)
+            archived = await archived_within(store, log, span, ARCHIVED_WITHIN_SECONDS)
     if len(archived) < span.count:
         raise DemoError(
             f"{len(archived):,} of {span.count:,} records archived after {ARCHIVED_WITHIN_SECONDS:.0f} s: "

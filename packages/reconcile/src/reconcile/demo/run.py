@@ -19,6 +19,7 @@ class Run:
     """What tells the run's pins from all others: where they lie, and whose they are."""
 
     posted: int
+    log: str
     positions: set[Position]
     span: OffsetRange
 
@@ -36,6 +37,10 @@ class Run:
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except FileNotFoundError:
             raise DemoError(f"{path} is not there: run `pinflow-demo post` first") from None
+        except msgspec.ValidationError as error:
+            raise DemoError(
+                f"{path} is of another version ({error}): run `pinflow-demo post` again"
+            ) from None
 
     def clean(self, pins: Mapping[UUID, CleanPin]) -> list[CleanPin]:
         """The run's among a store's clean pins."""
