@@ -14,7 +14,7 @@ from native_stack.stack import Stack
 from pin_schema.archive import ArchivedRecord
 from reconcile.archive import archived_within
 from reconcile.offsets import OffsetRange
-from reconcile.topic import log_ends, read_topic
+from reconcile.topic import log_ends, read_topic, topic_log
 from service_runtime.kafka import client_options
 from service_runtime.s3 import s3_bucket
 
@@ -41,7 +41,7 @@ class Line:
     async def archived(self, span: OffsetRange) -> list[ArchivedRecord]:
         """Wait until the range is archived and return it."""
         async with s3_bucket(archive_settings(self.stack)) as store:
-            records = await archived_within(store, span, seconds=60)
+            records = await archived_within(store, await topic_log(self.kafka, "pins"), span, seconds=60)
         assert len(records) >= span.count
         return records
 

@@ -1,13 +1,20 @@
 """The sink against the fakes: what is archived, what is adopted, where it stops by name."""
 
 import random
+from collections.abc import Mapping, Sequence
 
 import pytest
+from aiokafka import TopicPartition
 from pin_schema.archive import ObjectKey
 from prometheus_client import CollectorRegistry
-from s3_sink.sink import ConsumerStalled
+from s3_sink.resume import Bookmark
+from s3_sink.sink import ConsumerStalledError, Sink
 from s3_sink.testing import LETTERS, P0, P1, World, a_pin
+from service_runtime.broker import Commit, Record
+from service_runtime.object_store import StoredObject
+from service_runtime.testing.object_store import InMemoryObjectStore
 
+STOPPED = {"partition": "0", "reason": "commit-beyond-archive"}
 pytestmark = pytest.mark.must(8, 10, 11, 12, 13)
 
 
@@ -34,7 +41,8 @@ async def test_the_commit_follows_the_object(world: World) -> None:
         await world.pass_time(4)
         assert world.broker.commits == {}
         await world.pass_time(3)
-        assert world.broker.commits == {("s3-sink", P0): 3}
+        assert world.commit() == 3
+        assert world.bookmark().object == str(world.object_keys()[0])
 
 
 async def test_an_object_is_cut_by_size(world: World) -> None:
@@ -51,7 +59,7 @@ async def test_an_object_is_cut_at_the_hour_and_keeps_stragglers(world: World) -
         world.broker.append(P0, a_pin(), timestamp=timestamp)
     async with world.sink():
         await world.pass_time(1)
-    cut = {ObjectKey.parse(key).start: int(o.metadata["count"]) for key, o in world.store.objects.items()}
+    cut = {key.start: int(world.store.objects[str(key)].metadata["count"]) for key in world.object_keys()}
     assert cut == {0: 2, 2: 3}
 
 
@@ -73,7 +81,7 @@ async def test_a_bucket_ahead_of_the_commit_is_believed(world: World) -> None:
     world.post(10)
     async with world.sink():
         await world.pass_time(1)
-    world.broker.commits["s3-sink", P0] = 4
+    world.broker.commits["s3-sink", P0] = Commit(4, "")
     puts = world.store.puts
     async with world.sink():
         await world.pass_time(1)
@@ -97,7 +105,7 @@ async def test_an_object_stored_by_another_member_is_adopted(world: World) -> No
 async def test_records_read_before_an_adoption_are_read_again(world: World) -> None:
     world.post(6)
     stamp = world.broker.log(P0)[0].timestamp
-    async with world.sink(flush_max_seconds=1, flush_max_bytes=1024):
+    async with world.sink(flush_max_seconds=1, flush_max_bytes=2048):
         await world.pass_time(0.5)
         world.store.open.clear()
         await world.pass_time(1)
@@ -114,7 +122,7 @@ async def test_records_read_before_an_adoption_are_read_again(world: World) -> N
 async def test_nothing_is_sealed_at_the_old_position_while_an_adoption_takes_its_time(world: World) -> None:
     world.post(6)
     stamp = world.broker.log(P0)[0].timestamp
-    async with world.sink(flush_max_seconds=1, flush_max_bytes=1024):
+    async with world.sink(flush_max_seconds=1, flush_max_bytes=2048):
         await world.pass_time(0.5)
         world.put_object(0, 3, stamp, stamp)
         world.broker.latency = 0.7
@@ -138,7 +146,7 @@ async def test_an_object_of_another_log_at_our_key_stops(world: World) -> None:
         await world.pass_time(1)
         world.put_object(0, 3, stamp + 1, stamp)
         await world.pass_time(6)
-        assert "topic-recreated" in world.ready()["pins-0"]
+        assert "log-truncated" in world.ready()["pins-0"]
 
 
 async def test_a_lost_answer_doubles_nothing(world: World) -> None:
@@ -159,7 +167,7 @@ async def test_a_store_that_is_away_is_awaited_and_named(world: World) -> None:
         await world.pass_time(0.5)
         world.store.away = True
         await world.pass_time(30)
-        assert world.ready()["s3"] == "the object store is away"
+        assert "PutObject: the object store is away" in world.ready()["s3"]
         assert world.offsets() == []
         world.store.away = False
         await world.pass_time(8)
@@ -172,9 +180,10 @@ async def test_services_may_start_in_any_order(world: World) -> None:
     async with world.sink(flush_max_seconds=1):
         await world.pass_time(5)
         assert world.ready() == {
-            "kafka": "the broker is away",
-            "s3": "the object store is away",
+            "kafka": "join: the broker is away",
+            "s3": "HeadObject: the object store is away",
             "dead-letters": "up",
+            "pins": "not tried yet",
         }
         world.broker.away = False
         world.post(5)
@@ -188,13 +197,13 @@ async def test_services_may_start_in_any_order(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("flush_max_bytes", "buffer_max_bytes"),
-    [(64 * 1024, 10**9), (10**9, 1024 * 1024)],
+    [(64 * 1024, 10**9), (10**9, 4 * 1024 * 1024)],
     ids=["queue", "budget"],
 )
 async def test_a_backlog_stays_within_the_budget_while_the_store_is_away(
     world: World, flush_max_bytes: int, buffer_max_bytes: int
 ) -> None:
-    budget = 1024 * 1024
+    budget = 4 * 1024 * 1024
     async with world.sink(
         flush_max_seconds=60, flush_max_bytes=flush_max_bytes, buffer_max_bytes=buffer_max_bytes
     ):
@@ -267,6 +276,23 @@ async def test_dead_letters_are_safe_before_the_object_stands(world: World) -> N
     assert len(world.broker.log(LETTERS)) == 1
 
 
+async def test_a_letter_that_its_topic_refuses_is_kept_by_position(world: World) -> None:
+    world.broker.max_batch_bytes = 2000
+    for value in (b"garbage", b"x" * 5000, b"rubbish"):
+        world.broker.append(P0, value, key=b"k")
+    async with world.sink(flush_max_seconds=1):
+        await world.pass_time(5)
+        assert set(world.ready().values()) == {"up"}
+    letters = world.broker.log(LETTERS)
+    assert [(dict(x.headers)["offset"], x.value) for x in letters] == [
+        (b"0", b"garbage"),
+        (b"1", b""),
+        (b"2", b"rubbish"),
+    ]
+    assert dict(letters[1].headers)["value_bytes"] == b"5000"
+    assert world.offsets() == [0, 1, 2]
+
+
 async def test_a_dead_letter_topic_that_is_not_there_is_waited_for_by_name(world: World) -> None:
     async with world.sink(flush_max_seconds=1, kafka_dead_letter_topic="pins.missing") as running:
         await world.pass_time(1)
@@ -274,7 +300,7 @@ async def test_a_dead_letter_topic_that_is_not_there_is_waited_for_by_name(world
         world.broker.append(P0, b"garbage")
         # Long enough for Kafka to have answered other questions since.
         await world.pass_time(30)
-        assert world.ready()["dead-letters"].startswith("pins.missing: the topic does not exist")
+        assert world.ready()["dead-letters"].startswith("pins-0: pins.missing: the topic does not exist")
         assert world.ready()["kafka"] == "up"
         assert world.offsets() == []
         await running.crash()
@@ -284,22 +310,79 @@ async def test_a_dead_letter_topic_that_is_not_there_is_waited_for_by_name(world
 async def test_a_commit_beyond_the_archive_stops_that_partition_only(world: World) -> None:
     world.post(10, P0)
     world.post(10, P1)
-    world.broker.commits["s3-sink", P0] = 7
+    async with world.sink():
+        await world.pass_time(1)
+    lost = world.bookmark(P0).object
+    del world.store.objects[lost]
     async with world.sink():
         await world.pass_time(10)
-        assert "commit-beyond-archive: the group has committed 7" in world.ready()["pins-0"]
+        assert f"the group has committed 10 with {lost}, which is not there" in world.ready()["pins-0"]
+        assert world.metric("pinflow_sink_partition_stopped", **STOPPED) == 0, "one answer is not enough"
+        await world.pass_time(60)
         assert "docs/runbooks/sink-commit-beyond-archive.md" in world.ready()["pins-0"]
-        stopped = {"partition": "0", "reason": "commit-beyond-archive"}
-        assert world.metric("pinflow_sink_partition_stopped", **stopped) == 1
+        assert world.metric("pinflow_sink_partition_stopped", **STOPPED) == 1
+        world.post(10, P1)
+        await world.pass_time(6)
     assert world.offsets(P0) == []
-    assert world.offsets(P1) == list(range(10))
+    assert world.offsets(P1) == list(range(20))
+
+
+async def test_a_stopped_partition_goes_on_by_itself_when_the_cause_is_gone(world: World) -> None:
+    world.post(10)
+    async with world.sink():
+        await world.pass_time(1)
+    lost = world.bookmark().object
+    kept = world.store.objects.pop(lost)
+    async with world.sink():
+        await world.pass_time(70)
+        assert world.metric("pinflow_sink_partition_stopped", **STOPPED) == 1
+        world.store.objects[lost] = kept
+        world.post(5)
+        await world.pass_time(70)
+        assert world.metric("pinflow_sink_partition_stopped", **STOPPED) == 0
+        assert set(world.ready().values()) == {"up"}
+    assert world.offsets() == list(range(15))
+
+
+async def test_a_commit_of_kafkas_tools_is_ignored(world: World) -> None:
+    world.post(10)
+    world.broker.commits["s3-sink", P0] = Commit(7, "")
+    async with world.sink():
+        await world.pass_time(6)
+    assert world.offsets() == list(range(10))
+
+
+async def test_objects_that_expired_by_age_are_not_missed(world: World) -> None:
+    world.post(5)
+    async with world.sink():
+        await world.pass_time(6)
+    world.clock.jump(3 * 86400)
+    world.store.objects.clear()
+    world.post(5)
+    async with world.sink(archive_expire_days=2):
+        await world.pass_time(6)
+        assert world.ready()["pins-0"] == "up"
+    assert world.offsets() == list(range(5, 10)), "it goes on at the commit"
+    numbers = [record.version or 0 for record in world.archived()]
+    assert min(numbers) > 5 + 1_800_000_000_000_000
+
+
+async def test_objects_that_are_gone_before_their_age_are_missed(world: World) -> None:
+    world.post(5)
+    async with world.sink():
+        await world.pass_time(6)
+    world.clock.jump(86400)
+    world.store.objects.clear()
+    async with world.sink(archive_expire_days=2):
+        await world.pass_time(70)
+        assert "commit-beyond-archive" in world.ready()["pins-0"]
 
 
 async def test_a_bucket_ahead_of_the_log_stops(world: World) -> None:
     world.put_object(0, 99, 1, 2)
     world.post(10)
     async with world.sink():
-        await world.pass_time(6)
+        await world.pass_time(66)
         assert (
             "archive-ahead-of-topic: the archive goes on at 100, the log ends at 10"
             in world.ready()["pins-0"]
@@ -307,17 +390,138 @@ async def test_a_bucket_ahead_of_the_log_stops(world: World) -> None:
     assert len(world.store.objects) == 1
 
 
-async def test_a_topic_created_again_is_noticed_by_its_timestamps(world: World) -> None:
+@pytest.mark.parametrize("refilled", [0, 3, 9], ids=["empty", "shorter", "longer"])
+@pytest.mark.parametrize("running", [False, True])
+async def test_a_topic_created_again_is_archived_beside_the_old_one(
+    world: World, *, running: bool, refilled: int
+) -> None:
     world.post(5)
-    async with world.sink():
-        await world.pass_time(1)
-    world.broker.recreate(P0)
-    await world.pass_time(3)
-    world.post(9)
+    sink = world.start()
+    await world.pass_time(6)
+    old = world.log
+    if not running:
+        await sink.stop()
+    world.broker.recreate_topic("pins")
+    world.post(refilled)
+    if not running:
+        sink = world.start()
+    await world.pass_time(12)
+    assert set(world.ready().values()) == {"up"}
+    await sink.stop()
+    assert world.log != old
+    assert world.offsets(log=old) == list(range(5))
+    assert world.offsets() == list(range(refilled))
+    versions = [record.version or 0 for log in (old, world.log) for record in world.archived(log=log)]
+    assert versions == sorted(set(versions)), "a new log's versions lie above the old one's"
+    assert world.metric("pinflow_sink_logs_replaced_total", partition="0") == (running and 1)
+
+
+async def test_what_was_read_of_an_old_log_is_stored_under_it(world: World) -> None:
+    async with world.sink(flush_max_seconds=60):
+        world.post(5)
+        await world.pass_time(3)
+        old = world.log
+        world.post(2)
+        world.broker.deaf = True
+        await world.pass_time(3)  # it knows of two more, and has not read them
+        world.broker.recreate_topic("pins")
+        world.broker.deaf = False
+        world.post(4)
+        await world.pass_time(5)
+        assert world.offsets(log=old) == list(range(5))
+        assert world.metric("pinflow_sink_records_gone_with_their_log_total", partition="0") == 2
+    assert world.offsets() == list(range(4))
+
+
+async def test_a_topic_that_is_not_there_is_no_proof(world: World) -> None:
+    async with world.sink(flush_max_seconds=1):
+        world.post(5)
+        await world.pass_time(3)
+        old = world.log
+        world.broker.delete_topic("pins")
+        await world.pass_time(10)
+        assert "no partition" in world.ready()["pins"]
+    assert world.offsets(log=old) == list(range(5))
+
+
+async def test_a_leader_change_costs_no_record(world: World) -> None:
+    async with world.sink(flush_max_seconds=2):
+        for _ in range(5):
+            world.post(7)
+            await world.pass_time(1)
+            world.broker.elect(P0)
+            await world.pass_time(0.5)
+        await world.pass_time(5)
+        assert set(world.ready().values()) == {"up"}
+    assert world.offsets() == list(range(35))
+
+
+async def test_a_log_that_lost_its_tail_and_grew_again_is_noticed(world: World) -> None:
+    async with world.sink(flush_max_seconds=1):
+        world.post(10)
+        await world.pass_time(3)
+        world.broker.truncate(P0, 6)
+        for index in range(8):
+            world.broker.append(P0, a_pin(100 + index))
+        await world.pass_time(70)
+        assert "log-truncated: the archive's last record is 9" in world.ready()["pins-0"]
+    assert world.offsets() == list(range(10))
+
+
+async def test_a_tail_that_was_lost_before_it_was_archived_is_read_again(world: World) -> None:
+    async with world.sink(flush_max_seconds=5):
+        world.post(10)
+        await world.pass_time(6)
+        world.post(10)
+        await world.pass_time(1)  # read, and not stored yet
+        world.broker.truncate(P0, 12)
+        for index in range(8):
+            world.broker.append(P0, a_pin(100 + index))
+        await world.pass_time(12)
+        assert set(world.ready().values()) == {"up"}
+    assert [record.value for record in world.archived()] == [r.value for r in world.broker.log(P0)]
+
+
+async def test_format_1_goes_on_in_the_log_that_holds_its_last_record(world: World) -> None:
+    world.post(10)
+    stamp = world.broker.log(P0)[0].timestamp
+    world.put_object(0, 5, stamp, stamp, format_1=True)
     async with world.sink():
         await world.pass_time(6)
-        assert "topic-recreated: the archive's last record is 4" in world.ready()["pins-0"]
-    assert len(world.store.objects) == 1
+    assert world.offsets() == list(range(6, 10))
+    owner = world.store.objects["raw/pins/format-1-owner"].metadata
+    assert owner["topic_id"] == str(world.broker.identity(P0).topic_id)
+    assert world.archived()[0].version == stamp * 1000 + 1000
+    world.broker.commits.clear()
+    world.post(1)
+    async with world.sink():
+        await world.pass_time(6)
+    assert world.offsets() == list(range(6, 11))
+
+
+@pytest.mark.parametrize("records", [3, 10], ids=["shorter", "another record there"])
+async def test_format_1_of_another_log_stays_beside_the_new_one(world: World, records: int) -> None:
+    world.post(records)
+    stamp = world.broker.log(P0)[0].timestamp
+    world.put_object(0, 5, stamp - 9, stamp - 9, format_1=True)
+    async with world.sink():
+        await world.pass_time(12)
+        assert set(world.ready().values()) == {"up"}
+    assert world.offsets() == list(range(records))
+    assert "raw/pins/format-1-owner" not in world.store.objects
+
+
+async def test_what_lies_among_the_objects_and_is_none_is_passed_over(world: World) -> None:
+    world.post(5)
+    world.store.objects["raw/pins/.DS_Store"] = StoredObject(b"", {})
+    world.store.objects[f"raw/pins/log={world.log}/dt=2027-01-15/.DS_Store"] = StoredObject(b"", {})
+    async with world.sink():
+        await world.pass_time(6)
+    world.broker.commits.clear()
+    async with world.sink():
+        await world.pass_time(6)
+        assert set(world.ready().values()) == {"up"}
+    assert world.offsets() == list(range(5))
 
 
 async def test_records_lost_to_retention_stop_the_chain_at_its_start(world: World) -> None:
@@ -340,7 +544,7 @@ async def test_records_lost_to_retention_stop_a_running_chain(world: World) -> N
             world.broker.append(P0, a_pin())
         world.broker.delete_before(P0, 7)
         await world.pass_time(6)
-        assert "records 5..6 were deleted before they were read" in world.ready()["pins-0"]
+        assert "records 5..6 are gone" in world.ready()["pins-0"]
 
 
 async def test_what_was_read_before_a_hole_is_stored_though_the_chain_stops(world: World) -> None:
@@ -381,18 +585,35 @@ async def test_an_unreadable_newest_object_stops(world: World) -> None:
         assert "corrupt-archive" in world.ready()["pins-0"]
 
 
-async def test_the_newest_object_may_lie_in_an_earlier_hour(world: World) -> None:
-    hour = 1_800_000_000_000
-    world.broker.append(P0, a_pin(), timestamp=hour + 5)
-    world.broker.append(P0, a_pin(), timestamp=hour - 5)  # a new leader's clock is behind
-    world.put_object(0, 0, hour + 5, hour + 5)
-    world.put_object(1, 1, hour - 5, hour - 5)
-    world.broker.commits["s3-sink", P0] = 2
-    world.broker.append(P0, a_pin(), timestamp=hour - 4)
+@pytest.mark.parametrize("commits", ["kept", "lost"])
+async def test_the_newest_object_may_lie_in_any_hour(world: World, commits: str) -> None:
+    now = 1_800_000_000_000
+    for hours in (0, 5, 6, 0, 0):  # a broker's clock was ahead for a while
+        world.broker.append(P0, a_pin(), timestamp=now + hours * 3_600_000)
+        async with world.sink():
+            await world.pass_time(1)
+        if commits == "lost":
+            world.broker.commits.clear()
+    assert world.offsets() == list(range(5))
+    versions = [record.version or 0 for record in world.archived()]
+    assert versions == sorted(set(versions))
+
+
+async def test_resuming_takes_a_handful_of_lists_whatever_the_age_of_the_archive(world: World) -> None:
+    for hour in range(200):
+        world.put_object(hour, hour, hour * 3_600_000, hour * 3_600_000)
+    world.post(1)
+    log = world.broker.log_of(P0)
+    log.start = log.end = 201
+    log.records.clear()
+    newest = world.object_keys()[-1]
+    bookmark = Bookmark(200, world.log, str(newest), 199 * 3_600_000, 0)
+    world.broker.commits["s3-sink", P0] = Commit(200, bookmark.metadata)
+    log.start = 200
     async with world.sink():
-        await world.pass_time(6)
+        await world.pass_time(3)
         assert world.ready()["pins-0"] == "up"
-    assert max(ObjectKey.parse(key).start for key in world.store.objects) == 2
+    assert world.store.lists < 20
 
 
 async def test_a_consumer_that_hangs_ends_the_process(world: World) -> None:
@@ -403,7 +624,7 @@ async def test_a_consumer_that_hangs_ends_the_process(world: World) -> None:
         world.post(3)
         await world.pass_time(15)
         assert running.task.done()
-        with pytest.raises(ConsumerStalled, match="nothing after 3 came"):
+        with pytest.raises(ConsumerStalledError, match="nothing after 3 came"):
             await running.task
 
 
@@ -448,14 +669,16 @@ async def test_a_quiet_partition_has_no_lag(world: World) -> None:
 async def test_only_the_owner_of_a_partition_tells_of_it(world: World) -> None:
     world.post(10, P0)
     world.post(10, P1)
-    world.broker.commits["s3-sink", P0] = 7
-    world.broker.commits["s3-sink", P1] = 7
     async with world.sink():
-        await world.pass_time(10)
+        await world.pass_time(6)
+    for key in list(world.store.objects):
+        del world.store.objects[key]
+    async with world.sink():
+        await world.pass_time(70)
         first = world.registry
         assert told(first) == {"lag_records": ["0", "1"], "partition_stopped": ["0", "1"]}
         async with world.sink():
-            await world.pass_time(10)
+            await world.pass_time(70)
             both = [told(first), told(world.registry)]
             for name in ("lag_records", "partition_stopped"):
                 assert sorted(each[name] for each in both) == [["0"], ["1"]]
@@ -469,3 +692,24 @@ def told(registry: CollectorRegistry) -> dict[str, list[str]]:
             if (name := sample.name.removeprefix("pinflow_sink_")) in found:
                 found[name].append(sample.labels["partition"])
     return {name: sorted(partitions) for name, partitions in found.items()}
+
+
+async def test_mutant_topic_id_not_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unasked(_: Sink, polled: Mapping[TopicPartition, Sequence[Record]]) -> object:
+        return polled
+
+    monkeypatch.setattr(Sink, "_of_their_logs", unasked)
+    with pytest.raises(AssertionError):
+        await test_a_topic_created_again_is_archived_beside_the_old_one(world, running=True, refilled=9)
+
+
+async def test_mutant_condition_header_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def overwriting(
+        store: InMemoryObjectStore, key: str, body: bytes, metadata: Mapping[str, str]
+    ) -> bool:
+        store.objects[key] = StoredObject(body, metadata)
+        return True
+
+    monkeypatch.setattr(InMemoryObjectStore, "put_if_absent", overwriting)
+    with pytest.raises(AssertionError):
+        await test_an_object_stored_by_another_member_is_adopted(world)

@@ -2,11 +2,15 @@
 
 import os
 import random
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 import pytest
-from s3_sink.sink import ConsumerStalled
-from s3_sink.testing import P0, P1, RunningSink, World
+from aiokafka import TopicPartition
+from pin_schema.archive import ArchivedRecord
+from s3_sink.sink import ConsumerStalledError
+from s3_sink.testing import P0, P1, RunningSink, World, a_pin
+from service_runtime.testing.broker import StoredRecord
 
 pytestmark = pytest.mark.must(7, 8, 9)
 
@@ -23,11 +27,14 @@ class Weather:
         self.world = World()
         self.sinks: list[RunningSink] = []
         self.happened: Counter[str] = Counter()
+        self.posted = 0
+        self.logs: list[str] = []
+        self.ever: defaultdict[tuple[str, TopicPartition, int], set[bytes]] = defaultdict(set)
 
     async def step(self) -> None:
         calm, rough = (
             [self.post] * 4 + [self.start, self.heal],
-            [self.crash, self.stop, self.hang, self.slow, self.fault],
+            [self.crash, self.stop, self.hang, self.slow, self.fault, self.elect, self.recreate],
         )
         event = self.dice.choice([*calm, *rough])
         self.happened[event.__name__] += 1
@@ -35,10 +42,17 @@ class Weather:
         await self.world.pass_time(self.dice.choice([0.1, 0.3, 1, 2]))
         for sink in [sink for sink in self.sinks if sink.task.done()]:
             self.sinks.remove(sink)
-            assert isinstance(sink.task.exception(), ConsumerStalled)
+            assert isinstance(sink.task.exception(), ConsumerStalledError)
 
     async def post(self) -> None:
-        self.world.post(self.dice.randrange(30), self.dice.choice([P0, P1]))
+        self._post(self.dice.randrange(30), self.dice.choice([P0, P1]))
+
+    def _post(self, count: int, partition: TopicPartition) -> None:
+        """Append pins of which no two are equal: a record that is taken for another one shows."""
+        for _ in range(count):
+            self.posted += 1
+            offset = self.world.broker.append(partition, a_pin(self.posted))
+            self.ever[self.world.log, partition, offset].add(a_pin(self.posted))
 
     async def start(self) -> None:
         if len(self.sinks) < MAX_SINKS:
@@ -62,6 +76,25 @@ class Weather:
             await self.world.pass_time(self.dice.choice([0.5, 2, 5]))
             if hung and not zombie.task.done():
                 zombie.notice()
+
+    async def elect(self) -> None:
+        """A new leader, which may not have had what is read and not archived yet."""
+        partition = self.dice.choice([P0, P1])
+        end = len(self.world.broker.log(partition))
+        if self.world.store.in_flight or self.dice.random() < 0.5:
+            self.world.broker.elect(partition)
+        else:
+            self.happened["truncate"] += 1
+            archived = max(self.world.offsets(partition), default=-1) + 1
+            self.world.broker.truncate(partition, self.dice.randint(archived, end))
+            self._post(end + 3, partition)
+
+    async def recreate(self) -> None:
+        """Delete the topic and create it again, and fill it at once, perhaps beyond what was read."""
+        self.logs.append(self.world.log)
+        self.world.broker.recreate_topic("pins")
+        for partition in (P0, P1):
+            self._post(self.dice.choice([0, 5, 200]), partition)
 
     async def slow(self) -> None:
         self.world.store.latency = self.dice.choice([0, 0.5, 3])
@@ -90,6 +123,21 @@ async def test_every_offset_is_archived_once_whatever_the_weather(seed: int) -> 
     async with weather.world.sink(flush_max_seconds=1):
         await weather.world.pass_time(20)
         assert set(weather.world.ready().values()) == {"up"}
+    world = weather.world
     for partition in (P0, P1):
-        assert weather.world.offsets(partition) == list(range(len(weather.world.broker.log(partition))))
+        assert values(world.archived(partition)) == values(world.broker.log(partition))
+        versions = []
+        for log in weather.logs:
+            archived = world.archived(partition, log)
+            assert [record.offset for record in archived] == list(range(len(archived)))
+            assert all(r.value in weather.ever[log, partition, r.offset] for r in archived), (
+                "of this log alone"
+            )
+            versions += [record.version or 0 for record in archived]
+        versions += [record.version or 0 for record in world.archived(partition)]
+        assert versions == sorted(set(versions)), "versions grow from log to log"
     assert weather.happened["crash"] + weather.happened["stop"] > 0
+
+
+def values(records: Sequence[ArchivedRecord | StoredRecord]) -> list[tuple[int, bytes | None]]:
+    return [(record.offset, record.value) for record in records]

@@ -1,5 +1,6 @@
 """`s3-sink`: archive until SIGTERM."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -33,7 +34,9 @@ async def sink_service(settings: SinkSettings) -> AsyncIterator[Service]:
     producer = KafkaProducer(settings, compression="zstd", max_batch_bytes=DEAD_LETTER_BATCH_BYTES)
     async with s3_bucket(settings) as bucket:
         try:
-            yield create_sink(settings, consumer, producer, bucket, SystemClock(), process_registry())
+            yield create_sink(
+                settings, consumer, producer, bucket, SystemClock(), process_registry(), asyncio.to_thread
+            )
         finally:
             await producer.stop()
 

@@ -10,12 +10,12 @@ from service_runtime.readiness import Dependency, Readiness
 from service_runtime.service import Service
 from starlette.applications import Starlette
 
-from s3_sink.chain import Chain, Neighbours
+from s3_sink.archive import Archive
+from s3_sink.archiver import Dependencies, InThread, PartitionArchiver
 from s3_sink.dead_letters import DeadLetters
 from s3_sink.metrics import SinkMetrics
 from s3_sink.settings import SinkSettings
 from s3_sink.sink import Sink
-from s3_sink.store import Archive
 
 
 def create_sink(
@@ -25,6 +25,7 @@ def create_sink(
     store: ObjectStore,
     clock: Clock,
     registry: CollectorRegistry,
+    in_thread: InThread,
 ) -> Service:
     """Wire the service; nothing connects before the sink runs."""
     readiness = Readiness(registry, clock)
@@ -33,11 +34,10 @@ def create_sink(
     # Apart from `kafka`, which answers all the while that this one topic refuses to be written.
     dead_letter_topic = readiness.dependency("dead-letters")
     dead_letters = DeadLetters(producer, settings.kafka_dead_letter_topic, dead_letter_topic, metrics, clock)
+    dependencies = Dependencies(consumer, archive, dead_letters, clock, in_thread)
 
-    neighbours = Neighbours(consumer, archive, dead_letters)
+    def make_archiver(partition: TopicPartition, state: Dependency) -> PartitionArchiver:
+        return PartitionArchiver(partition, dependencies, settings, state, metrics)
 
-    def make_chain(partition: TopicPartition, state: Dependency) -> Chain:
-        return Chain(partition, neighbours, settings, state, clock, metrics)
-
-    sink = Sink(consumer, archive, make_chain, settings, readiness, clock, metrics)
+    sink = Sink(consumer, archive, make_archiver, settings, readiness, clock, metrics)
     return Service(Starlette(routes=health_routes(readiness, registry)), sink.run)

@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
+import structlog
 from aiokafka import TopicPartition
-from service_runtime.broker import BatchProducer, BrokerUnavailable, Headers
+from service_runtime.broker import BatchProducer, BatchRefused, BrokerUnavailable, Headers
 from service_runtime.clock import Clock
 from service_runtime.patience import until_answered
 from service_runtime.readiness import Dependency
 
-from s3_sink.batch import DeadLetter
 from s3_sink.metrics import SinkMetrics
+from s3_sink.open_object import DeadLetter, SealedObject
+
+log = structlog.get_logger(__name__)
 
 
 class DeadLetters:
@@ -26,56 +30,85 @@ class DeadLetters:
         self._metrics = metrics
         self._clock = clock
         self._partitions = 0
-        self._one_at_a_time = asyncio.Lock()
+        self._connecting = asyncio.Lock()
         # Nobody waits for the topic before there is a letter.
         self._state.up()
 
-    async def publish(self, source: TopicPartition, letters: Sequence[DeadLetter]) -> None:
-        """Return when all in-sync replicas hold the letters; after a retry some may be there twice.
+    async def publish(self, source: TopicPartition, sealed: SealedObject) -> None:
+        """Return when all in-sync replicas hold the object's letters; after a retry some may be there twice.
 
         Readers know a repeat by the position in its headers.
         """
-        sent = 0
-        async with self._one_at_a_time:
-            try:
-                while sent < len(letters):
-                    sent += await until_answered(
-                        partial(self._publish_batch, source, letters[sent:]),
-                        BrokerUnavailable,
-                        self._clock,
-                        self._note_waiting,
-                    )
-            finally:
-                # A chain that is revoked while it waits waits no more.
-                self._state.up()
+        done, letters = 0, sealed.dead_letters
+        try:
+            while done < len(letters):
+                done += await until_answered(
+                    partial(self._publish_some, source, sealed.metadata.log, letters[done:]),
+                    BrokerUnavailable,
+                    self._clock,
+                    partial(self._note_waiting, source),
+                )
+        finally:
+            # An archiver that is revoked while it waits waits no more.
+            self._state.forget(_name(source))
 
-    def _note_waiting(self, why: str) -> None:
-        self._state.down(f"{self._topic}: {why}")
+    def _note_waiting(self, source: TopicPartition, why: str) -> None:
+        self._state.down(f"{self._topic}: {why}", _name(source))
         self._partitions = 0
 
-    async def _publish_batch(self, source: TopicPartition, letters: Sequence[DeadLetter]) -> int:
+    async def _publish_some(self, source: TopicPartition, of: str, letters: Sequence[DeadLetter]) -> int:
+        """Return how many of the first letters are done with."""
         await self._connect()
+        try:
+            done = await self._send(source, of, letters)
+        except BatchRefused as refusal:
+            done = await self._send_alone(source, of, letters[0], refusal)
+        for letter in letters[:done]:
+            self._metrics.dead_letters.labels(letter.reason).inc()
+        return done
+
+    async def _send(self, source: TopicPartition, of: str, letters: Sequence[DeadLetter]) -> int:
+        """Write one batch of letters; return how many it holds."""
         batch = self._producer.new_batch()
         for letter in letters:
-            if not batch.append(letter.record.key, letter.record.value or b"", _headers(source, letter)):
+            if not batch.append(letter.key, letter.value, _headers(source, of, letter)):
                 break
         to = TopicPartition(self._topic, source.partition % self._partitions)
         await (await self._producer.send(batch, to))
-        for letter in letters[: len(batch)]:
-            self._metrics.dead_letters.labels(letter.reason).inc()
         return len(batch)
 
+    async def _send_alone(
+        self, source: TopicPartition, of: str, letter: DeadLetter, refusal: BatchRefused
+    ) -> int:
+        """Write the letter that may be the refused one: as it is, else without what the archive has too."""
+        for less in (letter, replace(letter, key=None, value=b"")):
+            try:
+                return await self._send(source, of, [less])
+            except BatchRefused as again:
+                refusal = again
+        place = f"{source.topic}-{source.partition}@{letter.offset}"
+        log.error("the dead-letter topic never takes this letter", place=place, why=str(refusal))
+        return 1
+
     async def _connect(self) -> None:
-        if not self._partitions:
-            await self._producer.stop()
-            await self._producer.start()
-            self._partitions = await self._producer.partition_count(self._topic)
+        async with self._connecting:
+            if not self._partitions:
+                await self._producer.stop()
+                await self._producer.start()
+                self._partitions = await self._producer.partition_count(self._topic)
 
 
-def _headers(source: TopicPartition, letter: DeadLetter) -> Headers:
-    return [
-        ("reason", letter.reason.encode()),
-        ("topic", source.topic.encode()),
-        ("partition", str(source.partition).encode()),
-        ("offset", str(letter.record.offset).encode()),
-    ]
+def _name(partition: TopicPartition) -> str:
+    return f"{partition.topic}-{partition.partition}"
+
+
+def _headers(source: TopicPartition, of: str, letter: DeadLetter) -> Headers:
+    told = {
+        "reason": letter.reason,
+        "topic": source.topic,
+        "log": of,
+        "partition": str(source.partition),
+        "offset": str(letter.offset),
+        "value_bytes": str(letter.value_bytes),
+    }
+    return [(name, text.encode()) for name, text in told.items()]

@@ -1,5 +1,7 @@
 """Every metric of s3-sink, with its meaning."""
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -48,14 +50,40 @@ class SinkMetrics:
             ["partition"],
             registry=registry,
         )
+        self.logs_replaced = Counter(
+            "pinflow_sink_logs_replaced",
+            "Times that the topic was found deleted and created again while a partition was read",
+            ["partition"],
+            registry=registry,
+        )
+        self.gone_with_their_log = Counter(
+            "pinflow_sink_records_gone_with_their_log",
+            "Records that a log still held when it was deleted, as far as its end was known; never archived",
+            ["partition"],
+            registry=registry,
+        )
         self.stopped = Gauge(
             "pinflow_sink_partition_stopped",
-            "1 for a partition that waits for a person, by reason",
+            "1 for a partition that is not archived, by reason; asked again every minute",
             ["partition", "reason"],
             registry=registry,
         )
 
-    def forget(self, partition: int) -> None:
-        """Say nothing more of a partition that another member tells of now."""
-        for gauge in (self.lag_records, self.lag_seconds, self.stopped):
-            gauge.remove_by_labels({"partition": str(partition)})
+    def show_stopped(self, partition: int, reason: str | None) -> None:
+        """Show why a partition is stopped, or that it is not."""
+        self.stopped.remove_by_labels({"partition": str(partition)})
+        if reason is not None:
+            self.stopped.labels(partition, reason).set(1)
+
+    def forget_all_but(self, mine: Collection[int]) -> None:
+        """Say nothing more of partitions that other members tell of now."""
+        gauges = (self.lag_records, self.lag_seconds, self.stopped)
+        shown = {
+            int(sample.labels["partition"])
+            for gauge in gauges
+            for family in gauge.collect()
+            for sample in family.samples
+        }
+        for partition in shown - set(mine):
+            for gauge in gauges:
+                gauge.remove_by_labels({"partition": str(partition)})

@@ -10,7 +10,7 @@ from service_runtime.settings import HttpSettings, KafkaSettings, S3Settings
 class SinkSettings(KafkaSettings, S3Settings, HttpSettings):
     """Limits in bytes and seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="SINK_")
+    model_config = SettingsConfigDict(env_prefix="SINK_", env_ignore_empty=True)
 
     kafka_group: str = "s3-sink"
     kafka_instance: str = Field(
@@ -23,8 +23,11 @@ class SinkSettings(KafkaSettings, S3Settings, HttpSettings):
     flush_max_seconds: float = Field(default=60.0, gt=0, description="age at which an object is cut")
     buffer_max_bytes: int = Field(
         default=64 * 1024 * 1024,
-        ge=1024 * 1024,
-        description="of all objects not yet stored; beyond it reading stops",
+        ge=4 * 1024 * 1024,
+        description="of all that is read and not yet stored; beyond it reading stops",
+    )
+    archive_expire_days: int | None = Field(
+        default=None, ge=1, description="age at which the bucket deletes objects; default: it keeps them"
     )
     fetch_max_bytes: int = Field(default=4 * 1024 * 1024, ge=1024 * 1024, description="of one fetch")
     stall_seconds: float = Field(

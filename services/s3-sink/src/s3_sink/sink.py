@@ -1,59 +1,72 @@
-"""The service's loop: poll, hand records to their chains, seal what is due, keep within the budget."""
+"""The service's loop: poll, ask whose records these are, hand them on, seal what is due, keep the budget."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from service_runtime.broker import BrokerUnavailable, GroupConsumer
+from service_runtime.broker import (
+    BrokerUnavailable,
+    GroupConsumer,
+    InstanceNameTaken,
+    LogIdentity,
+    Record,
+)
 from service_runtime.clock import Clock
 from service_runtime.patience import until_answered
 from service_runtime.readiness import Dependency, Readiness
 
-from s3_sink.chain import Chain
+from s3_sink.archive import Archive
+from s3_sink.archiver import PartitionArchiver
 from s3_sink.metrics import SinkMetrics
 from s3_sink.settings import SinkSettings
-from s3_sink.store import Archive
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.2
+# Of uncompressed records in hand at once.
+POLL_BYTES = 4 * 1024 * 1024
 RETRY_SECONDS = 1.0
 OBSERVE_SECONDS = 2.0
+# What may fail in Kafka while the rest works.
+JOIN, READ, IDENTIFY, MEASURE = "join", "read", "ask for the topic's id", "ask for the log's end"
 
-ChainFactory = Callable[[TopicPartition, Dependency], Chain]
+MakeArchiver = Callable[[TopicPartition, Dependency], PartitionArchiver]
 
 
-class ConsumerStalled(Exception):  # noqa: N818 (a state of the consumer)
+class ConsumerStalledError(Exception):
     """There is a backlog and nothing arrives: only a new process helps."""
 
 
 class Sink:
-    """Owns the group membership and the chains of the partitions assigned to it."""
+    """Owns the group membership and the archivers of the partitions assigned to it."""
 
     def __init__(
         self,
         consumer: GroupConsumer,
         archive: Archive,
-        make_chain: ChainFactory,
+        make_archiver: MakeArchiver,
         settings: SinkSettings,
         readiness: Readiness,
         clock: Clock,
         metrics: SinkMetrics,
     ) -> None:
-        self.chains: dict[TopicPartition, Chain] = {}
+        self.archivers: dict[TopicPartition, PartitionArchiver] = {}
+        # Those of logs that are gone, until what they have read is stored.
+        self._retiring: set[PartitionArchiver] = set()
         self._consumer = consumer
         self._archive = archive
-        self._make_chain = make_chain
+        self._make_archiver = make_archiver
         self._settings = settings
         self._readiness = readiness
         self._kafka = readiness.dependency("kafka")
+        self._assignment = readiness.dependency(settings.kafka_topic)
         self._clock = clock
         self._metrics = metrics
-        self._may_poll = True
-        if not self.chains:
-            self._kafka.up()  # no chain's lag is measured, which would say so
+        self._joined = asyncio.Event()
+        self._identities: dict[TopicPartition, LogIdentity] = {}
+        self._log_ends: dict[TopicPartition, int] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Archive until `stop`, then store what is buffered and leave the group."""
@@ -68,65 +81,145 @@ class Sink:
             await self._drain()
         finally:
             await _cancel([*working, stopping])
-            self.revoked(frozenset(self.chains))
+            self.revoked(frozenset(self.archivers))
+            await _cancel(archiver.worker for archiver in self._retiring)
+            self._archive.close()
             await self._consumer.stop()
 
     async def _archive_records(self) -> None:
-        await self._join()
+        await until_answered(
+            lambda: self._consumer.start(self),
+            BrokerUnavailable,
+            self._clock,
+            lambda why: self._kafka.down(why, JOIN),
+        )
+        self._kafka.up(JOIN)
+        self._joined.set()
         while True:
             await self._turn()
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
-        """Start a chain for each partition."""
+        """Start an archiver for each partition."""
         log.info("partitions assigned", partitions=sorted(p.partition for p in partitions))
         for partition in partitions:
-            self.chains[partition] = self._make_chain(partition, self._readiness.dependency(_name(partition)))
+            self.archivers[partition] = self._make_archiver(
+                partition, self._readiness.dependency(_name(partition))
+            )
+        self._metrics.forget_all_but({partition.partition for partition in partitions})
+        if partitions:
+            self._assignment.up()
+        else:
+            self._assignment.down(
+                "no partition is assigned to this member: others of its group have them all"
+            )
 
     def revoked(self, partitions: frozenset[TopicPartition]) -> None:
-        """Drop the chains: what they hold is read again by the next owner."""
-        for partition in partitions & self.chains.keys():
-            self.chains.pop(partition).worker.cancel()
+        """Drop the archivers: what they hold is read again by the next owner."""
+        for partition in partitions & self.archivers.keys():
+            self.archivers.pop(partition).worker.cancel()
             self._readiness.forget(_name(partition))
-            self._metrics.forget(partition.partition)
-
-    async def _join(self) -> None:
-        await until_answered(
-            lambda: self._consumer.start(self), BrokerUnavailable, self._clock, self._kafka.down
-        )
-        self._kafka.up()
 
     async def _turn(self) -> None:
-        buffered = sum(chain.buffered_bytes for chain in self.chains.values())
-        self._metrics.buffered_bytes.set(buffered)
-        full = buffered >= self._settings.buffer_max_bytes
-        for chain in self.chains.values():
-            if chain.worker.done():
-                chain.worker.result()  # a worker ends only by a bug of ours: it must end the process
-            if full:
-                chain.seal()
-            chain.steer(hold=full)
+        await self._look_after_archivers()
         try:
-            polled = await self._consumer.poll(POLL_SECONDS)
+            polled = await self._consumer.poll(POLL_SECONDS, POLL_BYTES)
         except BrokerUnavailable as error:
-            self._kafka.down(str(error))
-            self._may_poll = False
+            self._kafka.down(str(error), READ)
             await self._clock.sleep(RETRY_SECONDS)
             return
-        self._may_poll = True
-        if not self.chains:
-            self._kafka.up()  # no chain's lag is measured, which would say so
-        for partition, records in polled.items():
-            if partition in self.chains:
-                await self.chains[partition].take(records)
-        for chain in self.chains.values():
-            chain.seal_if_due()
+        self._kafka.up(READ)
+        for partition, records in (await self._of_their_logs(polled)).items():
+            if partition in self.archivers:
+                await self.archivers[partition].append(records)
+        for archiver in list(self.archivers.values()):
+            archiver.read_to = self._consumer.position(archiver.partition) or 0
+            await archiver.seal_if_due()
+
+    async def _look_after_archivers(self) -> None:
+        observed, self._identities = self._identities, {}
+        for partition, identity in observed.items():
+            archiver = self.archivers.get(partition)
+            if archiver is not None and archiver.identity not in {None, identity}:
+                await self._replace(archiver, identity)
+        held = sum(archiver.held_bytes for archiver in self._all())
+        self._metrics.buffered_bytes.set(held)
+        full = held >= self._settings.buffer_max_bytes
+        for archiver in self._all():
+            if archiver.worker.done() and not archiver.worker.cancelled():
+                archiver.worker.result()  # a worker fails only by a bug of ours: it must end the process
+        self._retiring = {archiver for archiver in self._retiring if not archiver.worker.done()}
+        for archiver in list(self.archivers.values()):
+            if full:
+                await archiver.seal()
+            archiver.apply_position(hold=full)
+
+    def _all(self) -> list[PartitionArchiver]:
+        return [*self.archivers.values(), *self._retiring]
+
+    async def _of_their_logs(
+        self, polled: Mapping[TopicPartition, Sequence[Record]]
+    ) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Return what is of the log that its archiver reads; the rest is read again.
+
+        The leaders are asked after the records came: who answers with the log's id still had that log when
+        it handed them out. No answer, or an unknown topic, proves nothing.
+        """
+        mine = {partition: records for partition, records in polled.items() if partition in self.archivers}
+        if not mine:
+            return mine
+        try:
+            identities = await self._consumer.log_identities(mine.keys())
+        except BrokerUnavailable as error:
+            self._kafka.down(str(error), IDENTIFY)
+            for partition in mine.keys() & self.archivers.keys():
+                self.archivers[partition].read_again()
+            await self._clock.sleep(RETRY_SECONDS)
+            return {}
+        self._kafka.up(IDENTIFY)
+        for partition in mine.keys() & self.archivers.keys():
+            archiver = self.archivers[partition]
+            if identities[partition] != archiver.identity:
+                del mine[partition]
+                await self._replace(archiver, identities[partition])
+        return mine
+
+    async def _replace(self, archiver: PartitionArchiver, now: LogIdentity) -> None:
+        """Begin anew with a partition whose log is another one, or may have lost its tail."""
+        partition, before = archiver.partition, archiver.identity
+        if before is None:
+            return archiver.read_again()
+        if now.topic_id == before.topic_id:
+            log.info("the leader has changed; the last archived record is compared", partition=partition)
+            archiver.worker.cancel()
+        else:
+            self._note_new_log(archiver, before, now)
+            await archiver.retire()
+            self._retiring.add(archiver)
+        self.archivers[partition] = self._make_archiver(
+            partition, self._readiness.dependency(_name(partition))
+        )
+        return None
+
+    def _note_new_log(self, archiver: PartitionArchiver, before: LogIdentity, now: LogIdentity) -> None:
+        partition, read_to = archiver.partition, archiver.next_offset
+        gone = max(0, self._log_ends.get(partition, 0) - (read_to or 0))
+        log.warning(
+            "the topic was deleted and created again: its new log is archived beside the old one",
+            partition=partition.partition,
+            topic_id=str(now.topic_id),
+            old_topic_id=str(before.topic_id),
+            old_log_read_to=read_to,
+            records_gone_at_least=gone,
+        )
+        self._metrics.logs_replaced.labels(partition.partition).inc()
+        self._metrics.gone_with_their_log.labels(partition.partition).inc(gone)
 
     async def _drain(self) -> None:
-        for chain in self.chains.values():
-            chain.seal()
+        for archiver in list(self.archivers.values()):
+            await archiver.seal()
         deadline = self._clock.monotonic() + self._settings.drain_seconds
         while self._clock.monotonic() < deadline:
-            if all(chain.is_stored for chain in self.chains.values()):
+            if all(archiver.is_stored for archiver in self._all()):
                 return
             await self._clock.sleep(POLL_SECONDS / 4)
         log.warning("stopping with objects unstored; the next run reads their records again")
@@ -136,43 +229,56 @@ class Sink:
         while True:
             await self._clock.sleep(OBSERVE_SECONDS)
             await self._archive.probe()
-            for chain in list(self.chains.values()):
-                try:
-                    _, end = await self._consumer.log_range(chain.partition)
-                except BrokerUnavailable as error:
-                    self._kafka.down(str(error))
-                else:
-                    # Who answers a question may still refuse to be read.
-                    if self._may_poll:
-                        self._kafka.up()
-                    if self.chains.get(chain.partition) is chain:
-                        self._measure(chain, end)
+            if self._joined.is_set():
+                await self._observe_kafka()
 
-    def _measure(self, chain: Chain, log_end: int) -> None:
-        label, now = str(chain.partition.partition), self._clock.now()
-        waiting = max(0, log_end - chain.archived_to)
+    async def _observe_kafka(self) -> None:
+        try:
+            await self._consumer.check_name()
+            archivers = list(self.archivers.values())
+            ends = [(await self._consumer.log_range(archiver.partition))[1] for archiver in archivers]
+            self._identities = dict(await self._consumer.log_identities(self.archivers.keys()))
+        except InstanceNameTaken:
+            raise
+        except BrokerUnavailable as error:
+            return self._kafka.down(str(error), MEASURE)
+        for archiver, end in zip(archivers, ends, strict=True):
+            # A log's end is known to be its own when its id was asked afterwards.
+            if self._identities.get(archiver.partition) == archiver.identity:
+                self._measure(archiver, end)
+        return self._kafka.up(MEASURE)
+
+    def _measure(self, archiver: PartitionArchiver, log_end: int) -> None:
+        label, now = str(archiver.partition.partition), self._clock.now()
+        self._log_ends[archiver.partition] = log_end
+        all_read = archiver.is_reading and archiver.read_to >= log_end
+        if not archiver.is_reading or all_read:
+            # Silence counts only while there is something to hear.
+            archiver.read_at = self._clock.monotonic()
+        if archiver.archived_to is None:
+            return  # what was shown before still holds, or nothing is known yet
+        # What lies behind the last record and is none (a transaction's end) waits for nothing.
+        waiting = 0 if all_read and archiver.is_stored else max(0, log_end - archiver.archived_to)
         if not waiting:
-            chain.fresh_until = now
+            archiver.fresh_until = now
         # Also of what could not be read: a partition that delivers nothing is not one without pins.
-        oldest = chain.oldest_timestamp
-        since = chain.fresh_until if oldest is None else oldest / 1000
+        oldest = archiver.oldest_timestamp
+        since = archiver.fresh_until if oldest is None else oldest / 1000
         self._metrics.lag_records.labels(label).set(waiting)
         self._metrics.lag_seconds.labels(label).set(max(0.0, now - since) if waiting else 0)
-        if not chain.is_reading or (chain.next_offset or 0) >= log_end:
-            # Silence counts only while there is something to hear.
-            chain.read_at = self._clock.monotonic()
-        silent = self._clock.monotonic() - chain.read_at
+        silent = self._clock.monotonic() - archiver.read_at
         if silent > self._settings.stall_seconds:
-            raise ConsumerStalled(
-                f"{chain.partition} has records up to {log_end - 1}, "
-                f"but nothing after {chain.next_offset} came for {silent:.0f} s"
+            raise ConsumerStalledError(
+                f"{archiver.partition} has records up to {log_end - 1}, "
+                f"but nothing after {archiver.next_offset} came for {silent:.0f} s"
             )
 
 
 async def _cancel(tasks: Iterable["asyncio.Task[Any]"]) -> None:
-    for task in tasks:
+    cancelled = list(tasks)
+    for task in cancelled:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*cancelled, return_exceptions=True)
 
 
 def _name(partition: TopicPartition) -> str:

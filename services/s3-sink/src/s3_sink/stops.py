@@ -3,37 +3,37 @@
 from service_runtime.stops import NamedStop
 
 
-class ChainStop(NamedStop):
-    """Archiving this partition would leave a hole or mix two logs."""
+class PartitionStop(NamedStop):
+    """Archiving this partition would leave a hole or give one position to two records."""
 
     stage = "sink"
 
 
-class CommitBeyondArchive(ChainStop):
+class CommitBeyondArchive(PartitionStop):
     """The group has committed offsets that no object holds: objects are missing from this bucket."""
 
     reason = "commit-beyond-archive"
 
 
-class ArchiveAheadOfTopic(ChainStop):
-    """The bucket holds offsets the log has not reached: another log, or one that lost its tail."""
+class ArchiveAheadOfTopic(PartitionStop):
+    """The bucket holds offsets that its log has not reached: the log lost its tail."""
 
     reason = "archive-ahead-of-topic"
 
 
-class TopicRecreated(ChainStop):
-    """The log holds another record than the archive at the same offset."""
+class LogTruncated(PartitionStop):
+    """The log holds another record than the archive at the same offset: it lost its tail and grew again."""
 
-    reason = "topic-recreated"
+    reason = "log-truncated"
 
 
-class DeletedByRetention(ChainStop):
+class DeletedByRetention(PartitionStop):
     """Records were deleted from the log before they were archived."""
 
     reason = "deleted-by-retention"
 
 
-class CorruptArchive(ChainStop):
+class CorruptArchive(PartitionStop):
     """The newest object's own metadata cannot be read."""
 
     reason = "corrupt-archive"

@@ -3,12 +3,22 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from uuid import UUID
 
 from aiokafka import TopicPartition
-from pin_schema.archive import ArchivedRecord, ObjectKey, ObjectMetadata, decode_object, hour_of
+from pin_schema.archive import (
+    ArchivedRecord,
+    ObjectKey,
+    ObjectMetadata,
+    hour_of,
+    record_sha256,
+)
+from pin_schema.archive_stream import decode_object
+from pin_schema.logs import NO_TOPIC, log_name
 from prometheus_client import CollectorRegistry
 from service_runtime.object_store import StoredObject
 from service_runtime.service import Service
@@ -18,10 +28,13 @@ from service_runtime.testing.object_store import InMemoryObjectStore
 from starlette.testclient import TestClient
 
 from s3_sink.app import create_sink
+from s3_sink.resume import Bookmark
 from s3_sink.settings import SinkSettings
 
 P0, P1 = TopicPartition("pins", 0), TopicPartition("pins", 1)
 LETTERS = TopicPartition("pins.dead-letter", 0)
+
+T = TypeVar("T")
 
 
 def a_pin(index: int = 0, **more: object) -> bytes:
@@ -50,7 +63,7 @@ class World:
         self.registry = CollectorRegistry()
         consumer = self.broker.consumer("pins", chosen.kafka_group)
         self.service = create_sink(
-            chosen, consumer, self.broker.producer(), self.store, self.clock, self.registry
+            chosen, consumer, self.broker.producer(), self.store, self.clock, self.registry, at_once
         )
         stop = asyncio.Event()
         return RunningSink(self, consumer, stop, asyncio.ensure_future(self.service.worker(stop)))
@@ -68,18 +81,39 @@ class World:
         for _ in range(round(seconds * 10)):
             await self.clock.advance(0.1)
 
-    def archived(self, partition: TopicPartition = P0) -> list[ArchivedRecord]:
+    def archived(self, partition: TopicPartition = P0, log: str | None = None) -> list[ArchivedRecord]:
         """Return all records in the bucket, object by object in key order, each object verified."""
         records = []
-        for key in sorted(self.store.objects, key=lambda text: ObjectKey.parse(text).start):
-            found = self.store.objects[key]
-            if ObjectKey.parse(key).partition == partition.partition:
-                records.extend(decode_object(key, found.body, found.metadata))
+        for key in self.object_keys(log):
+            if key.partition == partition.partition:
+                found = self.store.objects[str(key)]
+                records.extend(decode_object(str(key), found.body, found.metadata))
         return records
 
-    def offsets(self, partition: TopicPartition = P0) -> list[int]:
-        """Offsets of all archived records, in key order."""
-        return [record.offset for record in self.archived(partition)]
+    def object_keys(self, log: str | None = None) -> list[ObjectKey]:
+        """Return the keys of a log's objects, by offset; of the topic's own log when none is named."""
+        parsed = [ObjectKey.parse(text) for text in self.store.objects if text.endswith(".zst")]
+        return sorted((key for key in parsed if key.log == (log or self.log)), key=lambda key: key.start)
+
+    def commit(self, partition: TopicPartition = P0) -> int | None:
+        """Return the offset that the group has committed."""
+        commit = self.broker.commits.get(("s3-sink", partition))
+        return None if commit is None else commit.offset
+
+    def bookmark(self, partition: TopicPartition = P0) -> Bookmark:
+        """Return what the group's commit says."""
+        bookmark = Bookmark.read(self.broker.commits["s3-sink", partition])
+        assert bookmark is not None  # noqa: S101 (a test's own fact)
+        return bookmark
+
+    @property
+    def log(self) -> str:
+        """The short name of the log that the topic has now."""
+        return log_name(self.broker.identity(P0).topic_id)
+
+    def offsets(self, partition: TopicPartition = P0, log: str | None = None) -> list[int]:
+        """Offsets of a log's archived records, in key order."""
+        return [record.offset for record in self.archived(partition, log)]
 
     def ready(self) -> dict[str, str]:
         """Return the state of each dependency, or why it is awaited."""
@@ -90,11 +124,29 @@ class World:
         """Return a sample of the newest sink, 0 when there is none."""
         return self.registry.get_sample_value(name, labels) or 0.0
 
-    def put_object(self, start: int, end: int, first_ts: int, last_ts: int) -> None:
-        """Store what another member's object would say of itself; it has no body."""
-        key = str(ObjectKey(0, start, hour_of(first_ts)))
-        metadata = ObjectMetadata(start, end, end - start + 1, first_ts, last_ts, "another's")
+    def put_object(self, start: int, end: int, first_ts: int, last_ts: int, *, format_1: bool = False) -> str:
+        """Store what another member's object would say of itself, without a body; return its key."""
+        topic_id = NO_TOPIC if format_1 else self.broker.identity(P0).topic_id
+        metadata = metadata_of(start, end, first_ts=first_ts, last_ts=last_ts, topic_id=topic_id)
+        for record in self.broker.log(P0):
+            if record.offset == end:
+                metadata = replace(metadata, last_sha256=record_sha256(record.key, record.value))
+        key = str(ObjectKey(metadata.log, 0, start, hour_of(first_ts)))
         self.store.objects[key] = StoredObject(b"", metadata.to_dict())
+        return key
+
+
+def metadata_of(
+    start: int, end: int, *, first_ts: int = 0, last_ts: int = 0, topic_id: UUID = NO_TOPIC
+) -> ObjectMetadata:
+    """Return what an object of these records says of itself."""
+    sums = "another's", topic_id, 0, last_ts * 1000 - end, ""
+    return ObjectMetadata(start, end, end - start + 1, first_ts, last_ts, *sums)
+
+
+async def at_once(function: Callable[..., T], /, *arguments: Any) -> T:
+    """Run what the sink would run in a thread; the clock stands still meanwhile."""
+    return function(*arguments)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,155 @@
+"""s3-sink as a process beside the real Kafka and S3: faults that stopped it or cost records."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
+from native_stack.stack import Stack
+from s3_proxy import S3Proxy
+from service_runtime.kafka import client_options
+from sink_lab import SinkLab
+
+pytestmark = pytest.mark.must(7, 8, 9, 10, 11, 12)
+
+# The limit of the container is 512 MiB; this is what the design wants.
+PEAK_MIB = 300
+LARGEST_RECORD = 2 * 1024 * 1024
+
+
+@pytest.fixture
+async def lab(stack: Stack) -> AsyncIterator[SinkLab]:
+    async with SinkLab.opened(stack) as lab:
+        yield lab
+
+
+def pins(first: int, count: int, **more: object) -> list[bytes]:
+    return [
+        json.dumps({"index": n, "unique_id": str(UUID(int=n)), "image_src": "x", **more}).encode()
+        for n in range(first, first + count)
+    ]
+
+
+async def test_a_topic_created_again_behind_a_paused_sink_is_archived_beside_the_old_one(
+    lab: SinkLab,
+) -> None:
+    old = await lab.log()
+    async with lab.sink() as sink:
+        await lab.post(pins(0, 500))
+        before = await lab.archives(old, 500)
+        sink.send(signal.SIGSTOP)
+        await lab.recreate_topic()
+        await lab.post(pins(1000, 700))
+        sink.send(signal.SIGCONT)
+        new = await lab.log()
+        assert new != old, "the fault fired"
+        after = await lab.archives(new, 700)
+        await sink.is_ready()
+        assert await sink.metric('pinflow_sink_logs_replaced_total{partition="0"}') == 1
+    assert [record.value for record in before] == pins(0, 500)
+    assert [record.value for record in after] == pins(1000, 700)
+    assert await lab.archived(old) == before
+    assert min(record.version for record in after) > max(record.version for record in before)
+
+
+async def test_a_record_too_large_for_its_dead_letter_holds_up_nobody(lab: SinkLab) -> None:
+    size = await largest_record(lab)
+    await lab.post(pins(0, 5), partition=0)
+    await lab.post(pins(0, 5), partition=1)
+    async with lab.sink() as sink:
+        assert len(await lab.archives(await lab.log(), 6, partition=0)) == 6
+        assert len(await lab.archives(await lab.log(), 5, partition=1)) == 5
+        await sink.is_ready()
+    (letter,) = await lab.held(lab.dead_letters)
+    headers = dict(letter.headers)
+    assert (headers["partition"], headers["offset"], headers["value_bytes"]) == (b"0", b"0", b"%d" % size)
+    assert headers["log"].decode() == await lab.log()
+    assert 0 < len(letter.value) < size
+
+
+async def largest_record(lab: SinkLab) -> int:
+    """Produce the largest record that the topic takes; return its size."""
+    options = {"acks": "all", "max_request_size": 2 * LARGEST_RECORD}
+    async with AIOKafkaProducer(**client_options(lab.kafka), **options) as producer:
+        for spare in range(60, 200):
+            try:
+                await producer.send_and_wait(lab.topic, os.urandom(LARGEST_RECORD - spare), partition=0)
+            except MessageSizeTooLargeError:
+                continue
+            return LARGEST_RECORD - spare
+    raise AssertionError("the topic takes no large record")
+
+
+async def test_a_store_that_refuses_writes_is_down_until_a_write_succeeds(lab: SinkLab) -> None:
+    async with (
+        S3Proxy(str(lab.s3.s3_endpoint_url)).running() as proxy,
+        lab.sink(s3_endpoint_url=proxy.url) as sink,
+    ):
+        await sink.is_ready()
+        proxy.refuse_puts = True
+        await lab.post(pins(0, 5))
+        await sink.says(lambda report: "PutObject" in report.get("s3", ""))
+        for _ in range(20):  # while LIST and HEAD answer, the probe's too
+            await asyncio.sleep(0.4)
+            assert "PutObject" in (await sink.ready())["s3"]
+        assert proxy.refused > 0, "the fault fired"
+        proxy.refuse_puts = False
+        assert len(await lab.archives(await lab.log(), 5)) == 5
+        await sink.is_ready()
+
+
+async def test_lists_answered_without_a_body_stop_nobody(lab: SinkLab) -> None:
+    async with lab.sink() as sink:
+        await lab.post(pins(0, 5))
+        await lab.archives(await lab.log(), 5)
+        await sink.is_ready()
+    async with S3Proxy(str(lab.s3.s3_endpoint_url)).running() as proxy:
+        proxy.empty_lists = 3
+        # Another group has no commit that names the newest object.
+        async with lab.sink(s3_endpoint_url=proxy.url, kafka_group=f"{lab.topic}-2") as sink:
+            await lab.post(pins(5, 5))
+            assert [r.value for r in await lab.archives(await lab.log(), 10)] == pins(0, 10)
+            await sink.is_ready()
+        assert proxy.empty_lists == 0, "the fault fired"
+
+
+async def test_the_end_of_a_transaction_is_no_lag(lab: SinkLab) -> None:
+    options = {"transactional_id": f"lab-{uuid4()}", "acks": "all"}
+    async with lab.sink() as sink, AIOKafkaProducer(**client_options(lab.kafka), **options) as producer:
+        async with producer.transaction():
+            for pin in pins(0, 3):
+                await producer.send_and_wait(lab.topic, pin, partition=0)
+        await lab.archives(await lab.log(), 3)
+        await asyncio.sleep(5)
+        assert await sink.metric('pinflow_sink_lag_records{partition="0"}') == 0
+        assert await sink.metric('pinflow_sink_lag_seconds{partition="0"}') == 0
+        await sink.is_ready()
+
+
+async def test_a_second_sink_of_one_name_waits_and_the_first_goes_on(lab: SinkLab) -> None:
+    async with lab.sink() as first:
+        await first.is_ready()
+        async with lab.sink() as second:
+            report = await second.says(lambda report: "taken" in report.get("kafka", ""))
+            assert "'lab'" in report["kafka"]
+            await lab.post(pins(0, 50))
+            assert len(await lab.archives(await lab.log(), 50)) == 50
+            await first.is_ready(seconds=5)
+
+
+async def test_records_that_inflate_400_times_stay_within_the_memory(lab: SinkLab) -> None:
+    text = "a" * 15_500
+    large = {"title": text, "description": text, "tag_list": text, "save_location": text}
+    count = 14_000 if os.environ.get("PINFLOW_LONG") else 3_000
+    for partition in (0, 1):
+        await lab.post(pins(0, count // 2, **large), partition)
+    async with lab.sink(flush_max_seconds=60) as sink:
+        for partition in (0, 1):
+            await lab.archives(await lab.log(), count // 2 - 300, partition, seconds=120)
+        print(f"s3-sink: peak {sink.peak_mib:.0f} MiB for {count} pins of 62 KiB")  # noqa: T201
+        assert sink.peak_mib < PEAK_MIB
