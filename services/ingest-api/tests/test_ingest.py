@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.partitioner import DefaultPartitioner
 from httpx2 import ASGITransport, AsyncClient, Response
+from ingest_api import publisher
 from ingest_api.app import create_ingest
 from ingest_api.publisher import Publisher
 from ingest_api.settings import IngestSettings
@@ -41,7 +43,7 @@ class World:
         settings = IngestSettings(
             ack_timeout_seconds=0.2,
             body_timeout_seconds=0.2,
-            queue_max_bytes=128 * 1024,
+            queue_max_bytes=192 * 1024,
             max_body_bytes=128 * 1024,
             max_pins=1000,
         )
@@ -96,6 +98,17 @@ async def test_a_receipt_names_where_the_pin_is(world: World) -> None:
 
 async def test_the_path_works_without_its_slash(world: World) -> None:
     assert (await world.post("/pin", encoded(a_pin()))).status_code == 200
+
+
+async def test_a_slash_at_the_end_changes_nothing(world: World) -> None:
+    answer = await world.post("/pins/", encoded([a_pin()]))
+    assert answer.status_code == 200
+    assert len(answer.json()["receipts"]) == 1
+
+
+@pytest.mark.parametrize("path", ["/docs/", "/metrics/", "/health/ready/", "/pin//"])
+async def test_nothing_is_redirected_to_an_address_that_only_a_proxy_knows(world: World, path: str) -> None:
+    assert (await world.http.get(path)).status_code == 404
 
 
 async def test_a_pretty_printed_pin_is_one_line_in_the_topic(world: World) -> None:
@@ -198,6 +211,29 @@ async def test_another_content_type_is_refused_by_name(world: World) -> None:
     assert "Content-Type is 'text/plain'; /pin/ takes application/json" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({"content-encoding": "gzip"}, "Content-Encoding is 'gzip'"),
+        ({"content-type": "application/json; charset=latin-1"}, "the charset is 'latin-1'"),
+        ({"content-type": "application/json;charset=UTF-16"}, "the charset is 'utf-16'"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/pin/", "/pins"])
+async def test_what_would_need_decoding_is_refused_by_name(
+    world: World, path: str, headers: dict[str, str], found: str
+) -> None:
+    answer = await world.post(path, encoded(a_pin()), JSON | headers)
+    assert (answer.status_code, world.records()) == (415, [])
+    assert found in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf8"', "us-ascii"])
+async def test_utf8_by_any_of_its_names_is_taken(world: World, charset: str) -> None:
+    headers = {"content-type": f"application/json; charset={charset}", "content-encoding": "identity"}
+    assert (await world.post("/pin/", encoded(a_pin()), headers)).status_code == 200
+
+
 async def test_another_path_or_method_is_a_problem_too(world: World) -> None:
     assert (await world.http.get("/nothing")).json()["status"] == 404
     assert (await world.http.get("/pins")).json()["status"] == 405
@@ -280,6 +316,108 @@ async def test_a_full_queue_is_a_429_and_sends_nothing(world: World) -> None:
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) >= 1
     assert (await waiting).status_code == 503
+
+
+async def never_read() -> AsyncIterator[bytes]:
+    raise AssertionError("the body was read")
+    yield b""
+
+
+async def test_a_body_that_does_not_fit_is_refused_before_it_is_read(world: World) -> None:
+    world.broker.silent = True
+    waiting = asyncio.create_task(
+        world.post("/pins", encoded([a_pin(n, title="x" * 1000) for n in range(100)]))
+    )
+    await asyncio.sleep(0.05)
+    answer = await world.post("/pins", never_read(), NDJSON | {"content-length": "100000"})
+    assert answer.status_code == 429
+    assert (await world.post("/pin/", encoded(a_pin(1)))).status_code == 503, "a single pin still fits"
+    await waiting
+
+
+async def test_a_body_of_unknown_length_is_admitted_chunk_by_chunk(world: World) -> None:
+    read = 0
+
+    async def flood() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(12):
+            read += 1
+            yield b" " * 10_000
+
+    world.broker.silent = True
+    waiting = asyncio.create_task(
+        world.post("/pins", encoded([a_pin(n, title="x" * 1000) for n in range(100)]))
+    )
+    await asyncio.sleep(0.05)
+    assert (await world.post("/pins", flood(), NDJSON)).status_code == 429
+    assert read < 12
+    await waiting
+
+
+async def test_while_kafka_is_away_no_body_is_read() -> None:
+    world = World()
+    answer = await world.post("/pins", never_read(), NDJSON | {"content-length": "100000"})
+    assert answer.status_code == 503
+    await world.http.aclose()
+
+
+async def test_what_kafka_refuses_for_good_concerns_nobody_else(world: World) -> None:
+    world.broker.max_batch_bytes = 2000
+    small = [world.post("/pin/", encoded(a_pin(index))) for index in range(300)]
+    large = [world.post("/pin/", encoded(a_pin(index, title="x" * 3000))) for index in range(1000, 1010)]
+    answers = await asyncio.gather(*small[:150], *large, *small[150:])
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == [200] * 150 + [413] * 10 + [200] * 150
+    problem = answers[150].json()
+    assert problem["type"] == "urn:pinflow:problem:refused-by-kafka"
+    assert problem["errors"][0]["rule"] == "too_large_for_topic"
+    assert len(world.records()) == 300
+    assert world.producer.starts == 1, "no connection was given up"
+    assert world.metric("pinflow_ingest_pending_bytes") == 0
+
+
+async def test_a_request_is_told_which_of_its_pins_kafka_refuses(world: World) -> None:
+    world.broker.max_batch_bytes = 2000
+    pins = [a_pin(index, title="x" * (3000 if index in {7, 30} else 10)) for index in range(40)]
+    answer = await world.post("/pins", encoded(pins))
+    assert answer.status_code == 413
+    problem = answer.json()
+    assert sorted(error["pin"] for error in problem["errors"]) == [7, 30]
+    for index, receipt in enumerate(problem["receipts"]):
+        assert (receipt is None) == (index in {7, 30})
+        assert receipt is None or json.loads(world.at(receipt).value or b"")["index"] == index
+    assert len(world.records()) == 38
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+async def test_partitions_come_and_go(world: World, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(publisher, "RECONNECT_SECONDS", 0.05)
+    world.broker.set_partitions("pins", count)
+    async with asyncio.timeout(20):
+        while True:
+            answers = await asyncio.gather(*(world.post("/pin/", encoded(a_pin(n))) for n in range(50)))
+            assert {answer.status_code for answer in answers} <= {200, 503}
+            used = {answer.json().get("partition") for answer in answers}
+            if used == set(range(count)):
+                break
+            await asyncio.sleep(0.05)
+    assert (world.producer.starts == 1) == (count > 3), "more partitions disturb nobody"
+
+
+async def test_a_pins_partition_is_the_one_that_kafkas_own_clients_choose(world: World) -> None:
+    for index in range(20):
+        receipt = (await world.post("/pin/", encoded(a_pin(index)))).json()
+        key = world.at(receipt).key
+        assert receipt["partition"] == DefaultPartitioner()(key, range(3), range(3))
+
+
+async def test_many_errors_are_counted_and_the_first_hundred_named(world: World) -> None:
+    bad = {"index": -1} | {f"f{n}": 2**70 for n in range(10)}
+    answer = await world.post("/pins", encoded([a_pin(n) | bad for n in range(150)]))
+    assert answer.status_code == 422
+    assert "150 of 150 pins are invalid" in answer.json()["detail"]
+    assert len(answer.json()["errors"]) == 100
 
 
 async def test_a_dead_sender_is_replaced_and_the_queue_is_given_back(world: World) -> None:

@@ -22,11 +22,16 @@ def create_ingest(settings: IngestSettings, producer: BatchProducer, registry: C
     metrics = IngestMetrics(registry)
     publisher = Publisher(producer, settings, readiness.dependency("kafka"), metrics)
     routes = PinRoutes(publisher, settings, metrics)
-    app = FastAPI(exception_handlers={HTTPException: answer_http_exception, Exception: answer_bug})
+    # A redirect would name the scheme and the port that a proxy in front has hidden from us.
+    app = FastAPI(
+        redirect_slashes=False,
+        exception_handlers={HTTPException: answer_http_exception, Exception: answer_bug},
+    )
     # Plain routes: FastAPI's own would parse and validate the body a second time.
     for path in ("/pin/", "/pin"):
         app.add_route(path, routes.measured("/pin/", routes.post_pin), methods=["POST"])
-    app.add_route("/pins", routes.measured("/pins", routes.post_pins), methods=["POST"])
+    for path in ("/pins", "/pins/"):
+        app.add_route(path, routes.measured("/pins", routes.post_pins), methods=["POST"])
     app.router.routes.extend(health_routes(readiness, registry))
     describe(app)
     return Service(app, publisher.run)

@@ -1,51 +1,75 @@
-"""From an HTTP request to the bytes of its pins: types, sizes, deadlines, splitting."""
+"""From an HTTP request to the bytes of its body: types, sizes, deadlines."""
 
 import asyncio
 
-import msgspec
 from pin_schema.wire import MAX_PIN_BYTES
 from starlette.requests import Request
 
+from ingest_api.admission import Room
 from ingest_api.problems import Problem
 from ingest_api.settings import IngestSettings
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
-_elements = msgspec.json.Decoder(list[msgspec.Raw])
+# US-ASCII is UTF-8 too.
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
 def content_type(request: Request, allowed: tuple[str, ...]) -> str:
-    """Return the request's media type; raises Problem 415 unless it is allowed."""
+    """Return the request's media type; raises Problem 415 unless it, its charset and coding are taken."""
     header = request.headers.get("content-type")
-    found = (header or "").partition(";")[0].strip().lower()
+    found, *parameters = (part.strip().lower() for part in (header or "").split(";"))
     if found not in allowed:
-        raise Problem(
-            415,
-            "unsupported-content-type",
-            "Unsupported content type",
-            f"Content-Type is {header!r}; {request.url.path} takes {' or '.join(allowed)}",
-        )
+        raise _unsupported(f"Content-Type is {header!r}; {request.url.path} takes {' or '.join(allowed)}")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip(' "') not in _CHARSETS:
+            raise _unsupported(f"the charset is {value!r}; {request.url.path} takes UTF-8")
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise _unsupported(f"Content-Encoding is {coding!r}; send the body as it is")
     return found
 
 
-async def read_body(request: Request, limit: int, seconds: float) -> bytes:
-    """Return the body; raises Problem 413 beyond `limit` bytes and 408 after `seconds`."""
-    if int(request.headers.get("content-length", "0")) > limit:
-        raise _too_large(request, limit)
-    chunks, size = [], 0
+def _unsupported(what: str) -> Problem:
+    return Problem(415, "unsupported-content-type", "Unsupported content type", what)
+
+
+async def read_pin(request: Request, room: Room, settings: IngestSettings) -> bytes:
+    """Return the body of POST /pin/."""
+    return bytes(await _read(request, room, MAX_PIN_BYTES, settings.body_timeout_seconds))
+
+
+async def read_bulk(request: Request, room: Room, settings: IngestSettings) -> bytearray:
+    """Return the body of POST /pins."""
+    return await _read(request, room, settings.max_body_bytes, settings.body_timeout_seconds)
+
+
+async def _read(request: Request, room: Room, limit: int, seconds: float) -> bytearray:
+    """Return the body, its bytes taken before they are read.
+
+    Raises BudgetSpent, Problem 413 beyond `limit` bytes and 408 after `seconds`.
+    """
+    told = request.headers.get("content-length")
+    if told is not None:
+        if int(told) > limit:
+            raise _too_large(request, limit)
+        room.take(int(told))
+    body = bytearray()
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > limit:
+                if len(body) + len(chunk) > limit:
                     raise _too_large(request, limit)
+                if told is None:
+                    room.take(len(chunk))
+                body += chunk
     except TimeoutError:
         raise Problem(
             408, "slow-body", "Request timeout", f"the body did not arrive within {seconds:g} s"
         ) from None
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return body
 
 
 def _too_large(request: Request, limit: int) -> Problem:
@@ -56,39 +80,3 @@ def _too_large(request: Request, limit: int) -> Problem:
         f"{request.url.path} takes at most {limit} bytes",
         members={"errors": [{"field": None, "rule": "too_large"}]},
     )
-
-
-async def read_pin(request: Request, settings: IngestSettings) -> bytes:
-    """Return the body of POST /pin/."""
-    content_type(request, (JSON,))
-    return await read_body(request, MAX_PIN_BYTES, settings.body_timeout_seconds)
-
-
-async def read_pins(request: Request, settings: IngestSettings) -> list[bytes]:
-    """Return the pins of POST /pins, each as its own bytes; raises Problem 400 or 413."""
-    kind = content_type(request, (JSON, NDJSON))
-    body = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
-    pins = _split_array(body) if kind == JSON else [line for line in body.split(b"\n") if line.strip()]
-    if not pins:
-        raise Problem(400, "no-pins", "No pins", "the body holds no pin; send at least one")
-    if len(pins) > settings.max_pins:
-        raise Problem(
-            413,
-            "too-many-pins",
-            "Too many pins",
-            f"found {len(pins)} pins; one request takes at most {settings.max_pins}",
-        )
-    return pins
-
-
-def _split_array(body: bytes) -> list[bytes]:
-    try:
-        return [bytes(element) for element in _elements.decode(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem(
-            400,
-            "not-json",
-            "Not a JSON array",
-            f"the body does not read as an array of pins: {error}; send NDJSON as {NDJSON}",
-            members={"errors": [{"field": None, "rule": "not_json"}]},
-        ) from error

@@ -17,7 +17,10 @@ class IngestMetrics:
             "pinflow_ingest_pins_refused", "Pins refused by the contract", ["rule"], registry=registry
         )
         self.unconfirmed = Counter(
-            "pinflow_ingest_pins_unconfirmed", "Pins answered with 429 or 503", ["reason"], registry=registry
+            "pinflow_ingest_pins_unconfirmed",
+            "Pins answered with 429 or 503; a body that was not read counts as one",
+            ["reason"],
+            registry=registry,
         )
         self.unknown_fields = Counter(
             "pinflow_ingest_unknown_fields", "Fields the contract does not know", registry=registry
@@ -30,7 +33,9 @@ class IngestMetrics:
             registry=registry,
         )
         self.pending_bytes = Gauge(
-            "pinflow_ingest_pending_bytes", "Pins that await their ack", registry=registry
+            "pinflow_ingest_pending_bytes",
+            "Bodies that are being read and pins that await their ack",
+            registry=registry,
         )
         self.batch_records = Histogram(
             "pinflow_ingest_batch_records", "Pins in one Kafka batch", buckets=_RECORDS, registry=registry

@@ -38,10 +38,10 @@ _PROBLEM = {
 _REFUSALS = {
     "400": "Not JSON",
     "408": "The body did not arrive in time",
-    "413": "Too large",
-    "415": "Wrong content type",
-    "422": "A pin breaks the contract; nothing was stored",
-    "429": "Too many pins in flight; see Retry-After",
+    "413": "Too large; if only for Kafka's topic, pins with a receipt are stored",
+    "415": "Wrong content type, charset or content coding",
+    "422": "A pin breaks the contract, and nothing was stored; or Kafka refuses pins, as with 413",
+    "429": "Too many bytes in flight; see Retry-After",
     "503": "Kafka did not confirm; post what has no receipt again, see Retry-After",
 }
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}

@@ -1,26 +1,26 @@
-"""POST /pin/ and POST /pins: read, judge, publish, answer with receipts."""
+"""POST /pin/ and POST /pins: admit, read, validate, publish, answer with receipts."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from pin_schema.wire import InvalidPin, decode, one_line, partition_key
 from service_runtime.broker import BrokerUnavailable
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from ingest_api.bodies import read_pin, read_pins
+from ingest_api.admission import Admission, BudgetSpent, Room
+from ingest_api.bodies import JSON, NDJSON, content_type, read_bulk, read_pin
 from ingest_api.metrics import IngestMetrics
 from ingest_api.problems import Problem
-from ingest_api.publisher import Published, Publisher, QueueFull
+from ingest_api.publisher import Published, Publisher
 from ingest_api.settings import IngestSettings
+from ingest_api.splitting import pins_of
+from ingest_api.validation import MAX_ERRORS, Validator, ValidPin
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-# Not JSON at all is the request's fault (400) or size (413); a pin that breaks a rule is its content's (422).
-_STATUS = {"not_json": 400, "not_utf8": 400, "too_large": 413}
-_MAX_ERRORS = 100
 _CLIENT_CLOSED_REQUEST = 499
 _json = msgspec.json.Encoder().encode
 
@@ -32,16 +32,22 @@ class PinRoutes:
         self._publisher = publisher
         self._settings = settings
         self._metrics = metrics
+        self._admission = Admission(settings.queue_max_bytes, metrics.pending_bytes)
+        self._validator = Validator(metrics)
 
     async def post_pin(self, request: Request) -> Response:
         """Answer one pin with its receipt."""
-        pins = self._judge([await read_pin(request, self._settings)])
-        return _answer((await self._publish(pins)).receipts[0])
+        content_type(request, (JSON,))
+        with self._admitted(bulk=False) as room:
+            pin = await self._validator.validate_one(await read_pin(request, room, self._settings))
+            return _answer((await self._publish([pin], room)).receipts[0])
 
     async def post_pins(self, request: Request) -> Response:
         """Answer many pins with their receipts, in order; one bad pin refuses the request."""
-        pins = self._judge(await read_pins(request, self._settings))
-        return _answer({"receipts": (await self._publish(pins)).receipts})
+        kind = content_type(request, (JSON, NDJSON))
+        with self._admitted(bulk=True) as room:
+            pins = await self._read_pins(request, kind, room)
+            return _answer({"receipts": (await self._publish(pins, room)).receipts})
 
     def measured(self, route: str, handler: Handler) -> Handler:
         """Time the handler and answer its problems."""
@@ -66,48 +72,50 @@ class PinRoutes:
 
         return timed
 
-    def _judge(self, values: list[bytes]) -> list[tuple[bytes, bytes]]:
-        """Return keys and one-line values; raises Problem when any pin is invalid."""
-        pins: list[tuple[bytes, bytes]] = []
-        errors: list[dict[str, Any]] = []
-        for position, value in enumerate(values):
-            try:
-                pin, unknown_fields = decode(value)
-            except InvalidPin as invalid:
-                self._metrics.refused.labels(invalid.reason).inc()
-                errors.extend(
-                    {"pin": position, "field": broken.field, "rule": broken.rule, "message": broken.message}
-                    for broken in invalid.violations
-                )
-                continue
-            if unknown_fields:
-                self._metrics.unknown_fields.inc(unknown_fields)
-            pins.append((partition_key(pin), one_line(value)))
-        if errors:
-            raise _invalid(errors, len(values) - len(pins), len(values))
-        return pins
-
-    async def _publish(self, pins: list[tuple[bytes, bytes]]) -> Published:
+    @contextmanager
+    def _admitted(self, *, bulk: bool) -> Iterator[Room]:
+        """Let a request in while Kafka is there and its bytes fit; raises Problem 503 or 429."""
         try:
-            published = await self._publisher.publish(pins)
-        except QueueFull as full:
-            self._metrics.unconfirmed.labels("queue_full").inc(len(pins))
+            self._publisher.require_connection()
+            with self._admission.room(bulk=bulk) as room:
+                yield room
+        except BudgetSpent as spent:
+            self._metrics.unconfirmed.labels("queue_full").inc()
+            seconds = self._publisher.drain_seconds(self._admission.taken)
             raise Problem(
                 429,
                 "busy",
                 "Too many pins in flight",
-                f"{full}; none of these pins was sent; post them again after {full.retry_after} s",
-                retry_after=full.retry_after,
+                f"{spent}; nothing of this request was sent; post it again after {seconds} s",
+                retry_after=seconds,
             ) from None
         except BrokerUnavailable as away:
-            self._metrics.unconfirmed.labels("kafka_away").inc(len(pins))
-            raise self._unconfirmed(f"{away}: none of these pins was sent", []) from None
+            self._metrics.unconfirmed.labels("kafka_away").inc()
+            raise self._unconfirmed(f"{away}: none of these pins was sent") from None
+
+    async def _read_pins(self, request: Request, kind: str, room: Room) -> list[ValidPin]:
+        # A function of its own: the body is let go of before the pins wait for Kafka.
+        body = await read_bulk(request, room, self._settings)
+        return await self._validator.validate(pins_of(body, kind, self._settings.max_pins))
+
+    async def _publish(self, pins: list[ValidPin], room: Room) -> Published:
+        published = await self._publisher.publish(pins, room)
+        errors = []
+        for position, refused in published.refused.items():
+            rule = "too_large_for_topic" if refused.too_large else "refused_by_kafka"
+            self._metrics.refused.labels(rule).inc()
+            errors.append({"pin": position, "field": None, "rule": rule, "message": refused.why})
+        members: dict[str, Any] = {"receipts": published.receipts}
+        if errors:
+            members["errors"] = errors[:MAX_ERRORS]
         if published.why is not None:
-            self._metrics.unconfirmed.labels("no_ack").inc(published.receipts.count(None))
-            raise self._unconfirmed(published.why, published.receipts)
+            self._metrics.unconfirmed.labels("no_ack").inc(published.receipts.count(None) - len(errors))
+            raise self._unconfirmed(published.why, members)
+        if errors:
+            raise _refused_by_kafka(errors, members)
         return published
 
-    def _unconfirmed(self, why: str, receipts: list[Any]) -> Problem:
+    def _unconfirmed(self, why: str, members: dict[str, Any] | None = None) -> Problem:
         seconds = self._publisher.retry_after()
         return Problem(
             503,
@@ -115,7 +123,7 @@ class PinRoutes:
             "Kafka did not confirm",
             f"{why}; post pins without a receipt again after {seconds} s, a repeat does no harm",
             retry_after=seconds,
-            members={"receipts": receipts} if receipts else None,
+            members=members,
         )
 
 
@@ -123,10 +131,13 @@ def _answer(content: object) -> Response:
     return Response(_json(content), media_type="application/json")
 
 
-def _invalid(errors: list[dict[str, Any]], bad: int, total: int) -> Problem:
-    first = errors[0]
-    where = f"{first['field'] or 'the pin'}: {first['message']}"
-    if total > 1:
-        where = f"{bad} of {total} pins are invalid, none was stored; pin {first['pin']}: {where}"
-    status = _STATUS.get(first["rule"], 422)
-    return Problem(status, "invalid-pin", "Invalid pin", where, members={"errors": errors[:_MAX_ERRORS]})
+def _refused_by_kafka(errors: list[dict[str, Any]], members: dict[str, Any]) -> Problem:
+    too_large = errors[0]["rule"] == "too_large_for_topic"
+    return Problem(
+        413 if too_large else 422,
+        "refused-by-kafka",
+        "Kafka refuses pins",
+        f"Kafka will not store {len(errors)} of {len(members['receipts'])} pins, which `errors` names "
+        f"({errors[0]['message']}); pins with a receipt are stored",
+        members=members,
+    )
