@@ -28,7 +28,9 @@ status: setup ## what runs, where, and what it waits for
 logs: setup ## the last log lines of everything; one program: make logs P=s3-sink
 	@$(RUN) native logs $(P)
 etl: setup ## load the archive into the catalogue: make etl STAGING=redis ARGS="…"
-	@$(RUN) native run batch-etl run $(STAGING_OPTION) $(ARGS) || { code=$$?; [ $$code -eq $(NOTHING_TO_DO) ] || exit $$code; }
+	@$(RUN) native run batch-etl run $(STAGING_OPTION) $(ARGS) || { code=$$?; [ $$code -eq $(NOTHING_TO_DO) ] && exit; \
+		echo "batch-etl ended with $$code; make makes 2 of every failure: a script asks for \`$(RUN) native run batch-etl run\`" >&2; \
+		exit $$code; }
 cql: setup ## a shell on the catalogue, or one statement: make cql Q="SELECT …"
 	@$(RUN) native cql $${Q:+"$$Q"}
 sql: setup ## a shell on the live windows, or one statement: make sql Q="SELECT …"

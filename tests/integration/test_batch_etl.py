@@ -1,149 +1,36 @@
 """batch-etl with the real S3 server, Cassandra, Redis and Spark: what it writes, and what it survives."""
 
 import asyncio
-import hashlib
 import itertools
 import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import zstandard
 from batch_etl.days import Days
 from batch_etl.exits import Exit
-from batch_etl.job import Job, Request
-from batch_etl.neighbours import Neighbours
-from batch_etl.outcome import Run
-from batch_etl.settings import BatchSettings
-from batch_etl.steps import Notes
-from batch_etl.worker import Worker
-from native_stack.credentials import S3_ROOT_KEY_ID
+from batch_etl.ledger import RUNNING_SECONDS, Ledger
+from batch_world import NOON, Value, World, command
+from cassandra.query import SimpleStatement
 from native_stack.stack import Stack
-from pin_schema.archive import ObjectKey, ObjectMetadata, encode_line, hour_of, is_json
+from pin_schema.archive_testing import LOG
 from pin_schema.clean import CleanPin
 from pin_schema.reference import catalogue, raw_pin
 from pin_schema.testing import local_spark
-from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
 from pyspark.sql import SparkSession
 from redis import Redis
 from service_runtime.cassandra import cassandra_session
-from service_runtime.readiness import Readiness
-from service_runtime.s3 import s3_bucket, s3_client
+from service_runtime.s3 import s3_bucket
+from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.must(19, 20, 21, 22, 23)
 
-NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()) * 1000
+SCANNED_PINS = 1_000_000 if os.environ.get("PINFLOW_LONG") else 20_000
 STAGINGS = ("none", "redis")
-Value = bytes | None
-# What a test does while a run is between two steps: called with "began load", "ended load", and so on.
-Meddler = Callable[[str], object]
-
-
-class World:
-    """A bucket and a ledger of a test's own; the tables are shared, the pins in them are not."""
-
-    def __init__(self, stack: Stack, spark: SparkSession) -> None:
-        self.stack = stack
-        self._spark = spark
-        name = f"batch-{uuid4()}"
-        secret = stack.credentials.s3_root_secret_file.read_text(encoding="utf-8").strip()
-        self.settings = BatchSettings(
-            s3_bucket=name,
-            s3_endpoint_url=stack.settings.s3_url,
-            s3_access_key_id=S3_ROOT_KEY_ID,
-            s3_secret_access_key=SecretStr(secret),
-            cassandra_contact_points="127.0.0.1",
-            cassandra_port=stack.settings.cassandra_port,
-            kafka_topic=name,
-            redis_url=SecretStr(f"redis://127.0.0.1:{stack.settings.redis_port}/0"),
-            wait_seconds=60,
-        )
-        self.archived: list[dict[str, Any]] = []
-
-    async def create_bucket(self) -> None:
-        async with s3_client(self.settings) as client:
-            await client.create_bucket(Bucket=self.settings.s3_bucket)
-
-    async def archive(self, partition: int, start: int, values: list[Value], timestamp: int = NOON) -> str:
-        """Store an object as the sink would, a record a millisecond; return its key."""
-        positions = [(start + n, timestamp + n) for n in range(len(values))]
-        lines = b"".join(
-            encode_line(partition, *position, b"key", value, plain=value is not None and is_json(value))
-            for position, value in zip(positions, values, strict=True)
-        )
-        body = zstandard.ZstdCompressor().compress(lines)
-        (first, first_ts), (last, last_ts) = positions[0], positions[-1]
-        sha256 = hashlib.sha256(body).hexdigest()
-        said = ObjectMetadata(first, last, len(values), first_ts, last_ts, sha256)
-        key = str(ObjectKey(partition, start, hour_of(timestamp)))
-        await self.put(key, body, said.to_dict())
-        return key
-
-    async def put(self, key: str, body: bytes, metadata: dict[str, str]) -> None:
-        async with s3_client(self.settings) as client:
-            await client.put_object(Bucket=self.settings.s3_bucket, Key=key, Body=body, Metadata=metadata)
-
-    async def run(
-        self, meddle: Meddler = lambda _: None, stop: asyncio.Event | None = None, **asked: Any
-    ) -> Run:
-        """Run the job in this process; Spark is shared, since it takes seconds to start."""
-        request = Request(**{"days": Days(), **asked})
-        run = Run(request.staging)
-        registry = CollectorRegistry()
-
-        @contextmanager
-        def spark(_: BatchSettings) -> Iterator[SparkSession]:
-            # Makes it this thread's active session, where Spark looks for data sources.
-            self._spark.createDataFrame([], "id int")
-            yield self._spark
-
-        async with s3_bucket(self.settings) as store:
-            neighbours = Neighbours(Readiness(registry), self.settings.wait_seconds)
-            job = Job(request, run, self.settings, store, neighbours, Meddling(meddle), spark)
-            await Worker(job, run, registry, self.settings).execute(stop or asyncio.Event())
-        assert run.exit is not Exit.FAILED, run.error
-        return run
-
-    def rows(self, table: str, ids: set[UUID]) -> dict[UUID, Any]:
-        with cassandra_session(self.settings) as session:
-            select = session.prepare(f"SELECT * FROM pinterest.{table} WHERE unique_id IN ?")
-            return {row.unique_id: row for row in session.execute(select, (list(ids),))}
-
-    def written_at(self, ids: set[UUID]) -> set[tuple[UUID, int]]:
-        """Cassandra's own timestamps of rows: they change when anything is written."""
-        with cassandra_session(self.settings) as session:
-            select = session.prepare(
-                "SELECT unique_id, WRITETIME(idx) AS at FROM pinterest.pins WHERE unique_id IN ?"
-            )
-            return {(row.unique_id, row.at) for row in session.execute(select, (list(ids),))}
-
-    def ledger(self, table: str, **key: Any) -> list[Any]:
-        condition = " AND ".join(f"{name} = %s" for name in key)
-        with cassandra_session(self.settings) as session:
-            return list(
-                session.execute(f"SELECT * FROM pinterest.{table} WHERE {condition}", list(key.values()))
-            )
-
-
-class Meddling:
-    """A display that lets a test do something between steps."""
-
-    def __init__(self, meddle: Meddler) -> None:
-        self._meddle = meddle
-
-    def began(self, step: str) -> None:
-        self._meddle(f"began {step}")
-
-    def ended(self, step: str, seconds: float, notes: Notes) -> None:
-        self._meddle(f"ended {step}")
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +119,7 @@ async def test_the_ledger_tells_what_was_loaded_and_a_second_run_has_nothing_to_
     await world.archive(3, 40, values)
     run = await world.run()
     (row,) = world.ledger(
-        "etl_objects", topic=f"{world.settings.s3_bucket}/{world.settings.kafka_topic}", partition=3
+        "etl_objects", topic=f"{world.settings.s3_bucket}/{world.settings.kafka_topic}/{LOG}", partition=3
     )
     counts = (row.pins_read, row.pins_clean, row.pins_duplicate, row.pins_rejected)
     assert (row.start_offset, row.end_offset, row.run_id, *counts) == (40, 42, run.run_id, 3, 1, 0, 2)
@@ -242,6 +129,12 @@ async def test_the_ledger_tells_what_was_loaded_and_a_second_run_has_nothing_to_
     again = await world.run()
     assert again.exit is Exit.NOTHING_TO_DO
     assert world.ledger("etl_runs", run_id=again.run_id) == []
+
+
+async def test_mutant_ledger_ignored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ledger, "loaded", lambda *_: set())
+    with pytest.raises(AssertionError):
+        await test_the_ledger_tells_what_was_loaded_and_a_second_run_has_nothing_to_do(world)
 
 
 async def test_a_full_run_changes_nothing(world: World) -> None:
@@ -276,6 +169,93 @@ async def test_a_corrupt_object_is_set_aside_by_name_and_tried_again(world: Worl
     assert world.rows("pins", {good, bad}).keys() == {good, bad}
 
 
+def deep(depth: int) -> bytes:
+    return b'{"index":1,"unique_id":"%b","x":%b}' % (str(uuid4()).encode(), b"[" * depth + b"]" * depth)
+
+
+async def test_whatever_one_record_or_object_is_the_others_are_loaded(world: World) -> None:
+    good = uuid4()
+    deep_ones: list[Value] = [deep(depth) for depth in range(900, 1005)]
+    await world.archive(0, 0, [pin(good), *deep_ones], plain=True)
+    enormous = await world.archive(1, 0, [pin(uuid4()), b'{"a":"' + b"x" * (100 * 2**20) + b'"}'])
+    no_zstd = await world.archive(2, 0, [pin(uuid4())], body=b"no zstd")
+    listed = await world.archive(3, 0, [pin(uuid4())])
+    foreign = ["raw/pins/.DS_Store", "raw/pins/dt=2026-03-01/hr=12/p=00/copy of 1.ndjson.zst"]
+    for key in foreign:
+        await world.put(key, b"?", {})
+    async with s3_bucket(world.settings) as store:
+        whole = await store.get(enormous)
+        assert whole is not None
+        assert len(whole.body) < 100_000
+
+    def delete(now: str) -> None:
+        if now == "began verify":
+            asyncio.run(world.delete(listed))
+
+    run = await world.run(delete)
+    assert run.exit is Exit.SET_ASIDE
+    assert run.set_aside.keys() == {no_zstd, listed, *foreign}
+    assert "does not decompress" in run.set_aside[no_zstd]
+    assert "no longer there" in run.set_aside[listed]
+    assert run.account.rejected == {"too_deep": len(deep_ones), "too_large": 1}
+    assert (run.account.read, run.account.clean) == (108, 2)
+    assert world.rows("pins", {good}).keys() == {good}
+
+
+async def test_a_run_says_that_it_is_running_for_a_while_only(world: World) -> None:
+    await world.archive(0, 0, [pin(uuid4())])
+    seen = list[Any]()
+
+    def look(now: str) -> None:
+        if now == "began load":
+            with cassandra_session(world.settings) as session:
+                rows = session.execute("SELECT run_id, status, TTL(status) AS ttl FROM pinterest.etl_runs")
+                seen.extend(row for row in rows if row.status == "running")
+
+    dead, done = uuid4(), uuid4()
+    with cassandra_session(world.settings) as session:
+        columns = "INSERT INTO pinterest.etl_runs (run_id, started_at, status, finished_at)"
+        session.execute(f"{columns} VALUES (%s, %s, null, null)", (dead, datetime.now(UTC)))
+        session.execute(
+            f"{columns} VALUES (%s, %s, 'done', %s)", (done, datetime.now(UTC), datetime.now(UTC))
+        )
+    run = await world.run(look)
+    assert [row.run_id for row in seen] == [run.run_id]
+    assert 0 < seen[0].ttl <= RUNNING_SECONDS
+    assert [world.ledger("etl_runs", run_id=some)[0].status for some in (dead, done, run.run_id)] == [
+        "died",
+        "done",
+        "done",
+    ]
+
+
+async def test_a_run_that_lives_says_so_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.archive(0, 0, [pin(uuid4())])
+    monkeypatch.setattr("batch_etl.job.RUNNING_SECONDS", 0.4)
+    seen = set[int]()
+
+    def look(now: str) -> None:
+        with cassandra_session(world.settings) as session:
+            rows = session.execute("SELECT status, WRITETIME(status) AS at FROM pinterest.etl_runs")
+            seen.update(row.at for row in rows if row.status == "running")
+
+    run = await world.run(look)
+    assert len(seen) > 2
+    assert world.ledger("etl_runs", run_id=run.run_id)[0].status == "done"
+
+
+async def test_minimal_pins_are_scanned_without_a_tombstone(world: World) -> None:
+    # With 9 nulls a pin a page holds more tombstones than Cassandra reads: 100,000.
+    ids = [uuid4() for _ in range(SCANNED_PINS)]
+    for start in range(0, len(ids), 50_000):
+        await world.archive(0, start, [pin(some_id) for some_id in ids[start : start + 50_000]], NOON + start)
+    assert (await world.run()).account.clean == len(ids)
+    with cassandra_session(world.settings, request_seconds=60) as session:
+        statement = SimpleStatement("SELECT unique_id, title FROM pinterest.pins", fetch_size=20_000)
+        scanned = {row.unique_id for row in session.execute(statement)}
+    assert scanned.issuperset(ids)
+
+
 async def test_the_newer_version_stands_whatever_is_loaded_last(world: World) -> None:
     some_id = uuid4()
     await world.archive(0, 100, [pin(some_id, title="new", category=None)], NOON + 60_000)
@@ -294,6 +274,30 @@ async def test_a_newer_null_erases_an_older_value(world: World) -> None:
     await world.run()
     row = world.rows("pins", {some_id})[some_id]
     assert (row.title, row.tag_list, row.category, row.source_offset) == (None, None, None, 1)
+
+
+async def test_of_one_append_time_the_later_offset_stands_whatever_is_loaded_last(world: World) -> None:
+    ids = [uuid4(), uuid4()]
+    pairs = [(999, 1000, ids[0]), (5, 1005, ids[1])]
+    for partition, (_, later, some_id) in enumerate(pairs):
+        await world.archive(partition, later, [pin(some_id, title="later")], NOON)
+    await world.run()
+    for partition, (earlier, _, some_id) in enumerate(pairs):
+        await world.archive(partition, earlier, [pin(some_id, title="earlier")], NOON)
+    await world.run()
+    rows = world.rows("pins", set(ids))
+    assert {row.title for row in rows.values()} == {"later"}
+    assert {row.source_offset for row in rows.values()} == {1000, 1005}
+
+
+async def test_two_logs_of_one_topic_are_loaded_side_by_side(world: World) -> None:
+    ids = [uuid4(), uuid4()]
+    await world.archive(0, 0, [pin(ids[0])])
+    world.topic_id = uuid4()
+    await world.archive(0, 0, [pin(ids[1])], NOON + 1)
+    assert (await world.run()).account.clean == 2
+    assert (await world.run()).exit is Exit.NOTHING_TO_DO
+    assert world.rows("pins", set(ids)).keys() == set(ids)
 
 
 async def test_a_range_of_days_loads_those_days(world: World) -> None:
@@ -325,15 +329,39 @@ async def test_a_flushed_redis_starts_the_run_again(world: World, moment: str) -
     redis.close()
 
 
-async def test_a_redis_that_forgets_every_time_is_given_up(world: World) -> None:
-    await world.archive(0, 0, [pin(uuid4())])
+async def test_a_redis_that_forgets_every_time_is_staged_around(world: World) -> None:
+    some_id = uuid4()
+    await world.archive(0, 0, [pin(some_id)])
     redis = Redis.from_url(world.settings.redis_url.get_secret_value())
     run = await world.run(lambda now: now == "ended load" and redis.flushall(), staging="redis")
-    assert (run.exit, run.stages_lost) == (Exit.RETRY, 3)
-    assert (run.error or "").startswith("a stage was lost 3 times")
-    (told,) = world.ledger("etl_runs", run_id=run.run_id)
-    assert told.status == "failed"
+    assert (run.exit, run.stages_lost, run.staging) == (Exit.DONE, 3, "redis, then none")
+    assert world.rows("pins", {some_id}).keys() == {some_id}
     redis.close()
+
+
+@pytest.mark.parametrize("moment", ["ended verify", "ended load"])
+async def test_a_redis_that_is_too_small_is_said_and_staged_around(world: World, moment: str) -> None:
+    some_id = uuid4()
+    await world.archive(0, 0, [pin(some_id)])
+    redis = Redis.from_url(world.settings.redis_url.get_secret_value())
+    before = redis.config_get("maxmemory")["maxmemory"]
+    full = list[str]()
+
+    def fill(now: str) -> None:
+        if now == moment:
+            redis.config_set("maxmemory", 1)
+            full.append(now)
+
+    try:
+        with capture_logs() as logs:
+            run = await world.run(fill, staging="redis")
+    finally:
+        redis.config_set("maxmemory", before or 0)
+        redis.close()
+    assert full, "the fault did not fire"
+    assert (run.exit, run.stages_lost, run.staging) == (Exit.DONE, 1, "redis, then none")
+    assert any("Redis is full" in line.get("why", "") for line in logs)
+    assert world.rows("pins", {some_id}).keys() == {some_id}
 
 
 @pytest.mark.parametrize("moment", ["ended load", "began write"])
@@ -390,29 +418,3 @@ async def test_the_command_prints_one_json_object_and_its_exit_code(world: World
     assert (await command(world, "--json"))[0] == Exit.DONE
     code, told = await command(world, "--json")
     assert (code, told["status"]) == (Exit.NOTHING_TO_DO, "nothing_to_do")
-
-
-async def command(world: World, *arguments: str, **more: str) -> tuple[int, dict[str, Any]]:
-    """Run the console script in a process of its own; return its exit code and what it printed."""
-    settings = world.settings
-    secret = settings.s3_secret_access_key
-    environment = {
-        "BATCH_S3_BUCKET": settings.s3_bucket,
-        "BATCH_S3_ENDPOINT_URL": str(settings.s3_endpoint_url),
-        "BATCH_S3_ACCESS_KEY_ID": str(settings.s3_access_key_id),
-        "BATCH_S3_SECRET_ACCESS_KEY": secret.get_secret_value() if secret else "",
-        "BATCH_CASSANDRA_CONTACT_POINTS": settings.cassandra_contact_points,
-        "BATCH_CASSANDRA_PORT": str(settings.cassandra_port),
-        "BATCH_KAFKA_TOPIC": settings.kafka_topic,
-        "BATCH_SPARK_MASTER": "local[1]",
-    }
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).parent / "batch-etl"),
-        "run",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=os.environ | environment | more,
-    )
-    printed, _ = await process.communicate()
-    return process.returncode or 0, json.loads(printed)

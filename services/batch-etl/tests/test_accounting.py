@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from batch_etl.accounting import SealedObject, Tally, balance
+from batch_etl.accounting import Tally, balance
 from batch_etl.errors import Unbalanced
+from pin_schema.archive_stream import VerifiedObject
 
 pytestmark = pytest.mark.must(21)
 
-SEALED = {"a": SealedObject(end=9, sha256="s", records=10), "b": SealedObject(end=4, sha256="t", records=5)}
+VERIFIED = {"a": VerifiedObject(9, 10, 100, "s"), "b": VerifiedObject(4, 5, 50, "t")}
 TALLY = Tally(
     judged={("a", None): 8, ("a", "not_json"): 2, ("b", None): 5},
     distinct=10,
@@ -18,14 +19,14 @@ TALLY = Tally(
 
 
 def test_every_record_is_clean_duplicate_or_rejected() -> None:
-    account = balance(SEALED, TALLY)
+    account = balance(VERIFIED, TALLY)
     assert (account.read, account.clean, account.duplicate) == (15, 9, 3)
     assert account.rejected == {"no_image": 1, "not_json": 2}
     assert account.objects["a"].duplicate == 3
 
 
 def test_an_object_without_pins_balances_too() -> None:
-    account = balance({"a": SealedObject(0, "s", 1)}, Tally({("a", "no_value"): 1}, 0, {}, {}))
+    account = balance({"a": VerifiedObject(0, 1, 10, "s")}, Tally({("a", "no_value"): 1}, 0, {}, {}))
     assert (account.clean, account.duplicate, account.rejected) == (0, 0, {"no_value": 1})
 
 
@@ -50,4 +51,4 @@ def test_an_object_without_pins_balances_too() -> None:
 )
 def test_counts_that_do_not_add_up_are_an_error(tally: Tally) -> None:
     with pytest.raises(Unbalanced):
-        balance(SEALED, tally)
+        balance(VERIFIED, tally)

@@ -43,6 +43,18 @@ def test_people_read_what_was_set_aside(capsys: pytest.CaptureFixture[str]) -> N
     assert "[a] key: why" in capsys.readouterr().out
 
 
+def test_no_key_is_cut_however_narrow_the_terminal_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    key = "raw/pins/dt=2026-03-01/hr=12/p=00/00000000000000000000.ndjson.zst"
+    run = Run("none", set_aside={key: f"sha256 is {'e' * 64}"})
+    print_summary(run, as_json=False)
+    printed = capsys.readouterr().out
+    assert f"{key}: sha256 is {'e' * 64}\n" in printed
+    assert f"{run.run_id}\n" in printed
+
+
 @pytest.mark.parametrize(("code", "told"), [(Exit.NOTHING_TO_DO, 5.0), (Exit.RETRY, None)])
 def test_a_failed_run_does_not_touch_the_last_success(code: Exit, told: float | None) -> None:
     registry = CollectorRegistry()

@@ -6,19 +6,22 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from batch_etl.accounting import Account, ObjectAccount, SealedObject
+from batch_etl.accounting import Account, ObjectAccount
 from batch_etl.exits import Exit
 from batch_etl.metrics import BatchMetrics
 from batch_etl.outcome import Run
 from batch_etl.settings import BatchSettings
 from batch_etl.stopping import Stopping
 from batch_etl.worker import Worker
+from pin_schema.archive_stream import VerifiedObject
 from prometheus_client import CollectorRegistry, generate_latest
-from pydantic import HttpUrl
+from pydantic import HttpUrl, SecretStr
 
 
 def run_that_ended(code: Exit) -> Run:
-    object_account = ObjectAccount(SealedObject(9, "ab", 10), clean=6, duplicate=3, rejected={"no_image": 1})
+    object_account = ObjectAccount(
+        VerifiedObject(9, 10, 100, "ab"), clean=6, duplicate=3, rejected={"no_image": 1}
+    )
     run = Run("none", account=Account({"raw/pins/a": object_account}), seconds={"load": 1.5})
     run.exit = code
     return run
@@ -36,11 +39,18 @@ class EndedJob:
 
 
 @pytest.fixture
-def pushed() -> Iterator[tuple[str, list[str]]]:
+def logins() -> list[str | None]:
+    """What the Authorization header of each push said."""
+    return []
+
+
+@pytest.fixture
+def pushed(logins: list[str | None]) -> Iterator[tuple[str, list[str]]]:
     bodies: list[str] = []
 
     class Gateway(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            logins.append(self.headers["Authorization"])
             bodies.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
             self.send_response(200)
             self.end_headers()
@@ -54,8 +64,8 @@ def pushed() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def execute(url: str, run: Run, *, is_dry_run: bool = False) -> int:
-    settings = BatchSettings(pushgateway_url=HttpUrl(url))
+def execute(url: str, run: Run, *, is_dry_run: bool = False, password: SecretStr | None = None) -> int:
+    settings = BatchSettings(pushgateway_url=HttpUrl(url), pushgateway_password=password)
     worker = Worker(EndedJob(is_dry_run=is_dry_run), run, CollectorRegistry(), settings)  # type: ignore[arg-type]
     return asyncio.run(worker.execute(asyncio.Event()))
 
@@ -72,6 +82,16 @@ def test_a_run_s_figures_are_pushed_at_its_end(pushed: tuple[str, list[str]]) ->
     ):
         assert line in body
     assert "pinflow_batch_last_success_timestamp_seconds" in body
+
+
+@pytest.mark.parametrize(
+    ("password", "login"), [(None, None), (SecretStr("secret"), "Basic YmF0Y2gtZXRsOnNlY3JldA==")]
+)
+def test_a_push_bears_the_jobs_account_where_it_has_a_password(
+    pushed: tuple[str, list[str]], logins: list[str | None], password: SecretStr | None, login: str | None
+) -> None:
+    execute(pushed[0], run_that_ended(Exit.DONE), password=password)
+    assert logins == [login]
 
 
 def test_a_dry_run_pushes_nothing(pushed: tuple[str, list[str]]) -> None:

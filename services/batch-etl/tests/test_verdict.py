@@ -1,13 +1,15 @@
 """What ends a run early decides its exit code."""
 
 import pytest
-from batch_etl.errors import DependencyAway, StageLost, Unbalanced
+from batch_etl.errors import DependencyAway, OutOfMemoryError, StageLost, Unbalanced
 from batch_etl.exits import Exit
 from batch_etl.outcome import Run
 from batch_etl.stopping import Stopping
-from batch_etl.verdict import blame, told
+from batch_etl.verdict import blame, lacks_memory, told
 from cassandra.cluster import NoHostAvailable
+from py4j.protocol import Py4JError, Py4JNetworkError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
+from redis.exceptions import ConnectionError as RedisConnectionError
 from service_runtime.object_store import StoreUnavailable
 
 pytestmark = pytest.mark.must(23)
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.must(23)
         (StoreUnavailable("timeout"), Exit.RETRY),
         (NoHostAvailable("none", {}), Exit.RETRY),
         (PySparkException("a task failed"), Exit.RETRY),
+        (OutOfMemoryError("an object"), Exit.OUT_OF_MEMORY),
         (Unbalanced("1 of 2"), Exit.FAILED),
         (PySparkException("Traceback …\nbatch_etl.errors.Unbalanced: 1 of 2\n\n\tat java"), Exit.FAILED),
         (KeyError("a bug"), Exit.FAILED),
@@ -31,6 +34,37 @@ def test_what_may_pass_is_tried_again_and_the_rest_is_looked_at(error: Exception
     blame(run, error, Stopping())
     assert (run.exit, run.status) == (code, "failed")
     assert run.error
+
+
+class SilentError(Py4JError):  # type: ignore[misc]
+    """What Java threw, told by a JVM that has died since."""
+
+    def __str__(self) -> str:
+        raise ConnectionRefusedError("[Errno 111] Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("error", "lacks"),
+    [
+        (MemoryError(), True),
+        (PySparkException("Caused by: java.lang.OutOfMemoryError: Java heap space"), True),
+        (PySparkException("Traceback …\npyarrow.lib.ArrowMemoryError: malloc of size 64 failed"), True),
+        (
+            PySparkException("org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)"),
+            True,
+        ),
+        (SilentError(), True),
+        (Py4JNetworkError("Answer from Java side is empty"), True),
+        (ConnectionRefusedError("[Errno 111] Connection refused"), True),
+        (PySparkException("cassandra.cluster.NoHostAvailable: … Connection refused"), False),
+        (RedisConnectionError("Error 111 connecting. Connection refused."), False),
+        (OutOfMemoryError("three objects"), False),
+        (StoreUnavailable("timeout"), False),
+    ],
+)
+def test_a_lack_of_memory_is_known_by_what_it_leaves(error: Exception, lacks: bool) -> None:
+    assert lacks_memory(error) is lacks
+    assert told(error)
 
 
 def test_of_a_worker_s_traceback_the_last_line_is_told() -> None:

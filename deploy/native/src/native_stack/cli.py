@@ -106,6 +106,8 @@ def status(
         typer.echo(json.dumps({name: asdict(row) for name, row in rows.items()}, indent=2))
     else:
         table = Table("program", "state", "pid", "address", "ready", box=None, pad_edge=False)
+        for column in table.columns:
+            column.overflow = "fold"
         for name, row in rows.items():
             table.add_row(name, row.state, str(row.pid or ""), row.address or "", row.waits_for or "yes")
         out.print(table)

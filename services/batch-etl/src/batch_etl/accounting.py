@@ -5,18 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from pin_schema.archive_stream import VerifiedObject
+
 from batch_etl.errors import Unbalanced
 
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class SealedObject:
-    """What an object said of itself, verified: last offset, sha256, number of records."""
-
-    end: int
-    sha256: str
-    records: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +30,7 @@ class Tally:
 class ObjectAccount:
     """Where the records of one object went."""
 
-    sealed: SealedObject
+    held: VerifiedObject
     clean: int
     duplicate: int
     rejected: Mapping[str, int]
@@ -56,7 +49,7 @@ class Account:
     @property
     def read(self) -> int:
         """Records in the objects loaded."""
-        return sum(account.sealed.records for account in self.objects.values())
+        return sum(account.held.records for account in self.objects.values())
 
     @property
     def clean(self) -> int:
@@ -77,9 +70,9 @@ class Account:
         return dict(sorted(reasons.items()))
 
 
-def balance(sealed: Mapping[str, SealedObject], tally: Tally) -> Account:
+def balance(verified: Mapping[str, VerifiedObject], tally: Tally) -> Account:
     """The account of a run; raises Unbalanced when records are missing or doubled anywhere."""
-    strangers = {key for key, _ in tally.judged} - sealed.keys()
+    strangers = {key for key, _ in tally.judged} - verified.keys()
     if strangers:
         raise Unbalanced(f"records came from objects that were not verified: {sorted(strangers)}")
     kept = sum(tally.clean.values()) + sum(tally.rejected.values())
@@ -91,8 +84,8 @@ def balance(sealed: Mapping[str, SealedObject], tally: Tally) -> Account:
     judged, rejected = _by_object(tally.judged), _by_object(tally.rejected)
     return Account(
         {
-            key: _balance_object(key, said, judged[key], tally.clean.get(key, 0), rejected[key])
-            for key, said in sealed.items()
+            key: _balance_object(key, held, judged[key], tally.clean.get(key, 0), rejected[key])
+            for key, held in verified.items()
         }
     )
 
@@ -105,14 +98,14 @@ def _by_object(counts: Mapping[tuple[str, R], int]) -> defaultdict[str, dict[R, 
 
 
 def _balance_object(
-    key: str, said: SealedObject, judged: Mapping[str | None, int], clean: int, kept: Mapping[str, int]
+    key: str, held: VerifiedObject, judged: Mapping[str | None, int], clean: int, kept: Mapping[str, int]
 ) -> ObjectAccount:
     duplicate = judged.get(None, 0) - clean - sum(kept.values())
     no_pins = {rule: count for rule, count in judged.items() if rule is not None}
     rejected = Counter(kept) + Counter(no_pins)
-    if duplicate < 0 or said.records != clean + duplicate + rejected.total():
+    if duplicate < 0 or held.records != clean + duplicate + rejected.total():
         raise Unbalanced(
-            f"{key} holds {said.records} records, but {clean} clean + {duplicate} duplicate + "
+            f"{key} holds {held.records} records, but {clean} clean + {duplicate} duplicate + "
             f"{dict(rejected)} rejected were counted: they are not recorded as loaded"
         )
-    return ObjectAccount(said, clean, duplicate, dict(rejected))
+    return ObjectAccount(held, clean, duplicate, dict(rejected))

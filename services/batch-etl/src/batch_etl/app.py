@@ -9,8 +9,8 @@ from service_runtime.s3 import s3_bucket
 from service_runtime.service import Service, process_registry
 from starlette.applications import Starlette
 
+from batch_etl.engine import running_spark
 from batch_etl.job import Job, Request
-from batch_etl.loading import running_spark
 from batch_etl.neighbours import Neighbours
 from batch_etl.outcome import Run
 from batch_etl.settings import BatchSettings

@@ -13,6 +13,18 @@ class StageLost(Retryable):
     """What a run had staged is no longer whole: evicted, expired or flushed."""
 
 
+class RedisTooSmall(StageLost):
+    """Redis has no room for what is to be staged."""
+
+
+class ObjectChanged(Retryable):
+    """An object is gone, or another one, since it was verified."""
+
+
+class OutOfMemoryError(Exception):
+    """Not even single objects fit the memory that Spark and its workers have."""
+
+
 class Interrupted(Exception):  # noqa: N818 (a wish, not a mistake)
     """Somebody asked the run to stop."""
 

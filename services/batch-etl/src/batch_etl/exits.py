@@ -11,6 +11,7 @@ class Exit(IntEnum):
     FAILED = 1
     NOTHING_TO_DO = 10
     SET_ASIDE = 11
+    OUT_OF_MEMORY = 12
     RETRY = 75  # sysexits.h: EX_TEMPFAIL
     INTERRUPTED = 128 + signal.SIGINT
     TERMINATED = 128 + signal.SIGTERM
@@ -25,7 +26,9 @@ Exit codes:
 
   11   done, but some input is set aside: the summary names it, and the next run tries it again
 
-  75   try again: a dependency stayed away, a stage was lost three times, or Spark failed
+  12   the memory does not suffice, even for single objects: the summary names them, all others are loaded
+
+  75   try again: a dependency stayed away, or Spark failed
 
   78   a setting is missing or wrong: stderr names the variable
 

@@ -11,9 +11,10 @@ from service_runtime.cassandra import NOT_NOW
 from service_runtime.object_store import ObjectStore, StoreUnavailable
 
 from batch_etl.days import Days
+from batch_etl.engine import OpenSpark
 from batch_etl.exits import Exit
-from batch_etl.ledger import Ledger, open_ledger
-from batch_etl.loading import Loading, OpenSpark
+from batch_etl.ledger import RUNNING_SECONDS, Ledger, open_ledger
+from batch_etl.loading import Loading
 from batch_etl.neighbours import Neighbours
 from batch_etl.outcome import Run
 from batch_etl.settings import BatchSettings
@@ -101,7 +102,9 @@ class Job:
     async def _load(self, loading: Loading, work: Work, ledger: Ledger) -> None:
         thread = asyncio.create_task(asyncio.to_thread(loading.run, self._run, work, ledger))
         try:
-            await asyncio.shield(thread)
+            while not (await asyncio.wait({thread}, timeout=RUNNING_SECONDS / 4))[0]:
+                ledger.running(self._run)
+            await thread
         except asyncio.CancelledError:
             while not thread.done():
                 loading.cancel()

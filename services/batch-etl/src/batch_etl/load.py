@@ -1,41 +1,55 @@
-"""One attempt at the work: archive in, tables out, every record accounted for."""
+"""One attempt at a slice: what its objects hold; then archive in, tables out, every record accounted for."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
+from pin_schema.archive_stream import VerifiedObject
 from pyspark.sql import DataFrame, SparkSession
 
-from batch_etl.accounting import Account, SealedObject, Tally, balance
+from batch_etl.accounting import Account, Tally, balance
 from batch_etl.settings import BatchSettings
-from batch_etl.source import archive
+from batch_etl.source import TASK_BYTES, records, verified
 from batch_etl.staging import Staging
 from batch_etl.steps import Steps
 from batch_etl.tables import PINS, REJECTED
-from batch_etl.transform import clean_pins, distinct_pins, objects_of, records_of, rejected_pins
+from batch_etl.transform import clean_pins, distinct_pins, rejected_pins, without_needless_text
 from batch_etl.writer import write_table
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What an attempt wrote, and what it could not read: why, by key."""
-
-    account: Account = field(default_factory=Account)
-    set_aside: dict[str, str] = field(default_factory=dict)
+def verify_objects(
+    keys: Sequence[str], spark: SparkSession, steps: Steps, settings: BatchSettings
+) -> tuple[dict[str, VerifiedObject], dict[str, str]]:
+    """What each object holds, and why others are set aside, by key."""
+    with steps("verify") as notes:
+        rows = verified(spark, keys, settings).collect()
+        held = {
+            row.object: VerifiedObject(row.end, row.records, row.line_bytes, row.sha256)
+            for row in rows
+            if row.set_aside is None
+        }
+        notes["bytes"] = sum(one.line_bytes for one in held.values())
+    in_order = {key: held[key] for key in keys if key in held}
+    return in_order, {row.object: row.set_aside for row in rows if row.set_aside is not None}
 
 
 def load(
-    keys: Sequence[str], spark: SparkSession, staging: Staging, steps: Steps, settings: BatchSettings
-) -> Loaded:
-    """Load the objects into both tables; raises Unbalanced before anything is written."""
+    objects: Mapping[str, VerifiedObject],
+    spark: SparkSession,
+    staging: Staging,
+    steps: Steps,
+    settings: BatchSettings,
+) -> Account:
+    """Load verified objects into both tables; raises Unbalanced before anything is written."""
+    # What follows is as much work as reading: as many tasks fit it.
+    tasks = -(-sum(held.line_bytes for held in objects.values()) // TASK_BYTES)
+    spark.conf.set("spark.sql.shuffle.partitions", max(tasks, spark.sparkContext.defaultParallelism))
     with steps("load") as notes:
-        loaded = staging.keep("load", archive(spark, keys, settings))
-        sealed, set_aside = _objects(loaded)
-        notes["records"] = sum(said.records for said in sealed.values())
+        loaded = staging.keep("load", without_needless_text(records(spark, objects, settings)))
+        notes["records"] = sum(held.records for held in objects.values())
     with steps("clean") as notes:
         clean = staging.keep("clean", clean_pins(loaded))
         rejected = staging.keep("rejected", rejected_pins(loaded))
         tally = _tally(loaded, clean, rejected)
-        account = balance(sealed, tally)
+        account = balance(objects, tally)
         notes |= {
             "clean": account.clean,
             "duplicate": account.duplicate,
@@ -45,21 +59,11 @@ def load(
         notes |= {"rows": account.clean, "rejected": sum(tally.rejected.values())}
         write_table(clean, PINS, account.clean, settings)
         write_table(rejected, REJECTED, sum(tally.rejected.values()), settings)
-    return Loaded(account, set_aside)
-
-
-def _objects(loaded: DataFrame) -> tuple[dict[str, SealedObject], dict[str, str]]:
-    rows = objects_of(loaded).collect()
-    sealed = {
-        row.object: SealedObject(row.object_end, row.object_sha256, row.object_records)
-        for row in rows
-        if row.set_aside is None
-    }
-    return sealed, {row.object: row.set_aside for row in rows if row.set_aside is not None}
+    return account
 
 
 def _tally(loaded: DataFrame, clean: DataFrame, rejected: DataFrame) -> Tally:
-    judged = records_of(loaded).groupBy("object", "invalid").count().collect()
+    judged = loaded.groupBy("object", "invalid").count().collect()
     return Tally(
         distinct=distinct_pins(loaded),
         judged={(row.object, row.invalid): row["count"] for row in judged},

@@ -13,7 +13,10 @@ _STATUS = {Exit.DONE: "done", Exit.NOTHING_TO_DO: "nothing_to_do", Exit.SET_ASID
 
 @dataclass(slots=True)
 class Run:
-    """One run, filled in as it goes on; `planned` counts the objects to load by day."""
+    """One run, filled in as it goes on.
+
+    `planned` counts the objects to load by day; `too_large` are those set aside that the memory cannot hold.
+    """
 
     staging: str
     run_id: UUID = field(default_factory=uuid4)
@@ -21,6 +24,7 @@ class Run:
     planned: Mapping[str, int] = field(default_factory=dict)
     account: Account = field(default_factory=Account)
     set_aside: dict[str, str] = field(default_factory=dict)
+    too_large: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     stages_lost: int = 0
     exit: Exit = Exit.DONE

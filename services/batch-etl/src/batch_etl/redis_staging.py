@@ -1,11 +1,14 @@
 """Steps in Redis, as the driver sees them: which buckets hold them, whether they are whole, and their end."""
 
 from pyspark.sql import DataFrame
+from redis.exceptions import OutOfMemoryError
 
-from batch_etl.errors import StageLost
+from batch_etl.errors import RedisTooSmall, StageLost
 from batch_etl.redis_buckets import Bucket, BucketReader, BucketWriter, Stage, connect
 
 DELETED_AT_ONCE = 500
+FULL = "Redis is full (`maxmemory`): a slice of the run does not fit"
+NO_ROOM = "command not allowed when used memory"
 
 
 class RedisStaging:
@@ -19,7 +22,10 @@ class RedisStaging:
         self._manifest: list[Bucket] = []
         self._client = stage.connect()
         # A member from the start: without it, Redis has forgotten what it was told.
-        self._client.sadd(stage.keys.buckets, stage.keys.prefix)
+        try:
+            self._client.sadd(stage.keys.buckets, stage.keys.prefix)
+        except OutOfMemoryError as error:
+            raise RedisTooSmall(FULL) from error
         self._client.expire(stage.keys.buckets, stage.ttl_seconds)
 
     def keep(self, step: str, frame: DataFrame) -> DataFrame:
@@ -33,8 +39,10 @@ class RedisStaging:
         numbers = frame.sparkSession.range(0, len(buckets), numPartitions=len(buckets))
         return numbers.mapInArrow(reader.read, frame.schema)
 
-    def check(self) -> None:
-        """Raise StageLost when a bucket is gone or short."""
+    def check(self, error: Exception | None = None) -> None:
+        """Raise StageLost when a bucket is gone or short, or when the error is that Redis has no room."""
+        if NO_ROOM in str(error):
+            raise RedisTooSmall(FULL) from error
         if not self._client.sismember(self._stage.keys.buckets, self._stage.keys.prefix):
             raise StageLost("Redis has forgotten the run: flushed, expired, or restarted without its data")
         for bucket in self._manifest:

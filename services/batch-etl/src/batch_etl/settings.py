@@ -27,5 +27,8 @@ class BatchSettings(S3Settings, CassandraSettings, SparkSettings, HttpSettings):
     redis_ttl_seconds: int = Field(default=6 * 3600, ge=60, description="after which staged steps vanish")
     wait_seconds: float = Field(default=300.0, gt=0, description="for what is away, before it gives up")
     pushgateway_url: HttpUrl | None = Field(default=None, description="where metrics go at the end")
+    pushgateway_password: SecretStr | None = Field(
+        default=None, description="of the account batch-etl there; none where anybody may write"
+    )
     write_in_flight: int = Field(default=32, ge=1, description="Cassandra batches unanswered in each task")
     http_port: int = Field(default=0, ge=0, le=65535, description="0 lets the system choose")

@@ -1,13 +1,15 @@
-"""The archive as a frame: whole objects, each verified before it yields a row."""
+"""The archive as frames: first what each object holds, verified; then the records of those that hold it."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import pyarrow as pa
-from pin_schema.archive import ArchivedRecord, ObjectMetadata, decode_object
+from pin_schema.archive import ArchivedRecord
+from pin_schema.archive_stream import VerifiedObject, records_of, verify
 from pin_schema.spark_records import judged
 from pin_schema.spark_types import RAW_RECORD
 from pyspark.sql import DataFrame, SparkSession
@@ -19,44 +21,62 @@ from service_runtime.object_store import ObjectStore, StoredObject, StoreUnavail
 from service_runtime.patience import until_answered
 from service_runtime.s3 import s3_bucket
 
+from batch_etl.cutting import cut
+from batch_etl.errors import ObjectChanged
 from batch_etl.settings import BatchSettings
 from batch_etl.spark_io import read_with
 
-# Each record is a row, and so is each object, behind its records: its `object_…` columns are then set, or
-# `set_aside` says why there are no records. So every column of a record may be null.
-OBJECT_COLUMNS = ("object_end", "object_sha256", "object_records", "set_aside")
-LOADED = StructType(
+# An object that was verified has all but the last column, one that is set aside the last.
+VERIFIED = StructType(
     [
-        *(StructField(column.name, column.dataType) for column in RAW_RECORD),
         StructField("object", StringType(), nullable=False),
-        StructField("object_end", LongType()),
-        StructField("object_sha256", StringType()),
-        StructField("object_records", LongType()),
+        StructField("end", LongType()),
+        StructField("records", LongType()),
+        StructField("line_bytes", LongType()),
+        StructField("sha256", StringType()),
         StructField("set_aside", StringType()),
     ]
 )
-ARROW_LOADED = to_arrow_schema(LOADED, timezone="UTC")
+RECORDS = StructType(
+    [
+        *RAW_RECORD,
+        StructField("version", LongType(), nullable=False),
+        StructField("object", StringType(), nullable=False),
+    ]
+)
+ARROW_VERIFIED = to_arrow_schema(VERIFIED, timezone="UTC")
+ARROW_RECORDS = to_arrow_schema(RECORDS, timezone="UTC")
 
-OBJECTS_A_TASK = 16
-FETCHED_AT_ONCE = 4
-ROWS_A_BATCH = 10_000
+# Of a Spark task: the objects it verifies or reads, and the bytes of lines it reads.
+TASK_OBJECTS = 16
+TASK_BYTES = 32 * 1024 * 1024
+# A task holds so many bodies and one batch of records at a time.
+FETCHED_AT_ONCE = 2
+BATCH_BYTES = 1024 * 1024
 
 OpenBucket = Callable[[], AbstractAsyncContextManager[ObjectStore]]
 
 
-def grouped(keys: Sequence[str], cores: int) -> list[Sequence[str]]:
-    """Balanced groups of keys, a Spark task each: one a core, or more so that none is long to repeat."""
-    count = min(len(keys), max(cores, -(-len(keys) // OBJECTS_A_TASK)))
-    return [keys[start::count] for start in range(count)]
+def verified(spark: SparkSession, keys: Sequence[str], settings: BatchSettings) -> DataFrame:
+    """What each object holds, or why it is set aside, as a frame of VERIFIED."""
+    count = min(len(keys), max(spark.sparkContext.defaultParallelism, -(-len(keys) // TASK_OBJECTS)))
+    groups = [keys[start::count] for start in range(count)]
+    reader = VerifyingReader(groups, partial(s3_bucket, settings), settings.wait_seconds)
+    return read_with(spark, "pins_archive_objects", reader, VERIFIED)
 
 
-def archive(spark: SparkSession, keys: Sequence[str], settings: BatchSettings) -> DataFrame:
-    """The objects as a frame of LOADED, read anew each time it is used."""
-    groups = grouped(keys, spark.sparkContext.defaultParallelism)
-    # What follows is as much work as reading: as many tasks fit it.
-    spark.conf.set("spark.sql.shuffle.partitions", len(groups))
-    reader = ArchiveReader(groups, partial(s3_bucket, settings), settings.wait_seconds)
-    return read_with(spark, "pins_archive", reader, LOADED)
+def records(spark: SparkSession, objects: Mapping[str, VerifiedObject], settings: BatchSettings) -> DataFrame:
+    """The records of verified objects as a frame of RECORDS, read anew each time it is used."""
+    groups = task_groups(objects, spark.sparkContext.defaultParallelism)
+    reader = RecordReader(groups, partial(s3_bucket, settings), settings.wait_seconds, objects)
+    return read_with(spark, "pins_archive", reader, RECORDS)
+
+
+def task_groups(objects: Mapping[str, VerifiedObject], cores: int) -> list[list[str]]:
+    """The keys in groups of at most TASK_BYTES, unless one object is more; one a core if possible."""
+    keys, sizes = list(objects), [held.line_bytes for held in objects.values()]
+    most = min(TASK_BYTES, -(-sum(sizes) // cores))
+    return [keys[part] for part in cut(sizes, TASK_OBJECTS, most)]
 
 
 @dataclass(frozen=True)
@@ -67,7 +87,7 @@ class KeyGroup(InputPartition):
 
 
 class ArchiveReader(DataSourceReader):
-    """Reads objects; one that is corrupt or gone is set aside by name, and the rest goes on."""
+    """Fetches objects, a few at a time; what is made of each is the subclass's part."""
 
     def __init__(self, groups: Sequence[Sequence[str]], open_bucket: OpenBucket, wait_seconds: float) -> None:
         self._groups = groups
@@ -79,11 +99,15 @@ class ArchiveReader(DataSourceReader):
         return [KeyGroup(keys) for keys in self._groups]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """Yield LOADED for the objects of a KeyGroup; raises StoreUnavailable."""
+        """Yield the rows of a KeyGroup's objects; raises StoreUnavailable."""
         if not isinstance(partition, KeyGroup):
             raise TypeError(f"found {partition!r}, which `partitions` has not made")
         for key, stored in self._fetched(partition.keys):
-            yield from rows_of(key, stored)
+            yield from self.rows(key, stored)
+
+    def rows(self, key: str, stored: StoredObject | None) -> Iterable[pa.RecordBatch]:
+        """The rows of one object; `stored` is None when it is no longer there."""
+        raise NotImplementedError
 
     def _fetched(self, keys: Sequence[str]) -> Iterator[tuple[str, StoredObject | None]]:
         with asyncio.Runner() as runner:
@@ -111,35 +135,70 @@ class ArchiveReader(DataSourceReader):
             ) from None
 
 
-def rows_of(key: str, stored: StoredObject | None) -> list[pa.RecordBatch]:
-    """The object's records and then its own row; or its own row alone, with why it is set aside."""
+class VerifyingReader(ArchiveReader):
+    """A row an object; one that is corrupt, gone or breaks its reader is set aside by name."""
+
+    def rows(self, key: str, stored: StoredObject | None) -> list[pa.RecordBatch]:
+        """The object's row."""
+        columns: dict[str, object] = {"object": key}
+        try:
+            columns |= _found(key, stored)
+        except MemoryError:
+            raise
+        except Exception as error:
+            # Whatever one object does to its reader, the others go on.
+            columns["set_aside"] = str(error) if isinstance(error, ValueError) else repr(error)
+        return [pa.RecordBatch.from_pylist([columns], schema=ARROW_VERIFIED)]
+
+
+def _found(key: str, stored: StoredObject | None) -> dict[str, object]:
     if stored is None:
-        return [_own_row(object=key, set_aside="the object was listed, and is no longer there")]
-    try:
-        records = decode_object(key, stored.body, stored.metadata)
-        said = ObjectMetadata.from_dict(stored.metadata)
-        batches = [
-            _record_rows(key, records[start : start + ROWS_A_BATCH])
-            for start in range(0, len(records), ROWS_A_BATCH)
-        ]
-    except ValueError as error:
-        return [_own_row(object=key, set_aside=str(error))]
-    own = _own_row(object=key, object_end=said.end, object_sha256=said.sha256, object_records=said.count)
-    return [*batches, own]
+        return {"set_aside": "the object was listed, and is no longer there"}
+    held = verify(key, stored.body, stored.metadata)
+    return asdict(held)
 
 
-def _record_rows(key: str, records: Sequence[ArchivedRecord]) -> pa.RecordBatch:
+class RecordReader(ArchiveReader):
+    """A row a record, of objects that were verified; raises ObjectChanged when one is another by now."""
+
+    def __init__(
+        self,
+        groups: Sequence[Sequence[str]],
+        open_bucket: OpenBucket,
+        wait_seconds: float,
+        objects: Mapping[str, VerifiedObject],
+    ) -> None:
+        super().__init__(groups, open_bucket, wait_seconds)
+        self._objects = objects
+
+    def rows(self, key: str, stored: StoredObject | None) -> Iterator[pa.RecordBatch]:
+        """The rows of the object's records."""
+        if stored is None or hashlib.sha256(stored.body).hexdigest() != self._objects[key].sha256:
+            raise ObjectChanged(f"{key} is no longer what it was when it was verified")
+        yield from _record_batches(key, stored.body)
+
+
+def _record_batches(key: str, body: bytes) -> Iterator[pa.RecordBatch]:
+    held: list[ArchivedRecord] = []
+    held_bytes = 0
+    for record, line_bytes in records_of(key, body):
+        if held and held_bytes + line_bytes > BATCH_BYTES:
+            yield _record_rows(key, held)
+            held, held_bytes = [], 0
+        held.append(record)
+        held_bytes += line_bytes
+    if held:
+        yield _record_rows(key, held)
+
+
+def _record_rows(key: str, held: Sequence[ArchivedRecord]) -> pa.RecordBatch:
     pins = judged(
-        pa.array([record.timestamp for record in records], pa.timestamp("ms", "UTC")),
-        pa.array([record.partition for record in records], pa.int32()),
-        pa.array([record.offset for record in records], pa.int64()),
-        [record.value for record in records],
+        pa.array([record.timestamp for record in held], pa.timestamp("ms", "UTC")),
+        pa.array([record.partition for record in held], pa.int32()),
+        pa.array([record.offset for record in held], pa.int64()),
+        [record.value for record in held],
     )
-    nothing = [pa.nulls(len(records), ARROW_LOADED.field(name).type) for name in OBJECT_COLUMNS]
+    versions = pa.array([record.version for record in held], pa.int64())
     return pa.RecordBatch.from_arrays(
-        [*pins.columns, pa.repeat(key, len(records)), *nothing], schema=ARROW_LOADED
+        [*pins.columns, versions, pa.repeat(key, len(held))], schema=ARROW_RECORDS
     )
-
-
-def _own_row(**columns: str | int) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([columns], schema=ARROW_LOADED)

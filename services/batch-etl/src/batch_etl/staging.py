@@ -1,7 +1,9 @@
 """Where the steps of a run are kept between one another."""
 
+from contextlib import suppress
 from typing import Protocol
 
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 
@@ -13,8 +15,8 @@ class Staging(Protocol):
         """Materialise the step and return a frame that reads it from where it is kept."""
         ...
 
-    def check(self) -> None:
-        """Raise StageLost when what was kept is no longer whole."""
+    def check(self, error: Exception | None = None) -> None:
+        """Raise StageLost when what was kept is no longer whole, or was the reason for the error."""
         ...
 
     def discard(self) -> None:
@@ -35,10 +37,11 @@ class SparkStaging:
         kept.count()
         return kept
 
-    def check(self) -> None:
+    def check(self, error: Exception | None = None) -> None:
         """Do nothing: Spark computes again what it has lost."""
 
     def discard(self) -> None:
-        """Give the memory back."""
-        for frame in self._kept:
-            frame.unpersist()
+        """Give the memory back; a Spark that is dead has done so."""
+        with suppress(Py4JError, AttributeError, OSError):
+            for frame in self._kept:
+                frame.unpersist()

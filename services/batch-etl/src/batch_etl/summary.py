@@ -3,9 +3,6 @@
 import json
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from batch_etl.outcome import Run
 
 
@@ -35,14 +32,14 @@ def print_summary(run: Run, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(as_dict(run), ensure_ascii=False))  # noqa: T201
         return
-    table = Table("batch-etl", run.status, show_edge=False, title_justify="left")
+    # No table: at the width of a terminal it would cut keys, ids and hashes.
+    print(f"batch-etl    {run.status}")  # noqa: T201
     for name, value in as_dict(run).items():
         if name != "status" and value not in ({}, None):
-            table.add_row(name, _shown(value))
-    Console(soft_wrap=False).print(table, markup=False)
+            print(f"{name:12} {_shown(value)}")  # noqa: T201
 
 
 def _shown(value: object) -> str:
     if isinstance(value, dict):
-        return "\n".join(f"{name}: {_shown(item)}" for name, item in value.items())
+        return f"\n{'':13}".join(f"{name}: {_shown(item)}" for name, item in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value)

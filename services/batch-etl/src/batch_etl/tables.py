@@ -1,14 +1,15 @@
 """The two tables and how a batch of Arrow rows becomes their values. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
+from cassandra.query import UNSET_VALUE
 from pin_schema.spark_types import CLEAN_PIN
 
-OFFSETS_A_MILLISECOND = 1000
+VERSION = "version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,22 +19,28 @@ class Table:
     name: str
     columns: tuple[str, ...]
 
+    def erase(self, keyspace: str) -> str:
+        """The statement that erases every older version; its values are a timestamp and the pin.
+
+        A null column would be a tombstone, and Cassandra refuses a scan that meets too many. This erases the
+        whole partition, which no scan counts, and older versions that are loaded later as well.
+        """
+        return f"DELETE FROM {keyspace}.{self.name} USING TIMESTAMP ? WHERE unique_id = ?"  # noqa: S608
+
     def insert(self, keyspace: str) -> str:
-        """The statement that writes every column, nulls too: a newer null erases an older value."""
+        """The statement that writes a version; its values are those of `rows`."""
         names, places = ", ".join(self.columns), ", ".join("?" * len(self.columns))
         return f"INSERT INTO {keyspace}.{self.name} ({names}) VALUES ({places}) USING TIMESTAMP ?"  # noqa: S608
 
     def rows(self, batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
-        """The values of `insert`, row by row."""
-        milliseconds = pa_milliseconds(batch.column("event_time"))
-        offsets = batch.column("source_offset").to_pylist()
-        stamps = map(write_timestamp, milliseconds, offsets)
-        special = {"event_time": milliseconds, "source_offset": offsets}
+        """The values of each row and its version, which is its timestamp; what is null is left unset."""
+        special: dict[str, Iterable[object]] = {"event_time": pa_milliseconds(batch.column("event_time"))}
         special["unique_id"] = map(UUID, batch.column("unique_id").to_pylist())
         columns = [
-            special[name] if name in special else batch.column(name).to_pylist() for name in self.columns
+            special[name] if name in special else map(_or_unset, batch.column(name).to_pylist())
+            for name in self.columns
         ]
-        return zip(*columns, stamps, strict=True)
+        return zip(*columns, batch.column(VERSION).to_pylist(), strict=True)
 
 
 PINS = Table("pins", tuple(CLEAN_PIN.names))
@@ -42,27 +49,10 @@ REJECTED = Table(
 )
 
 
+def _or_unset(value: object) -> object:
+    return UNSET_VALUE if value is None else value
+
+
 def pa_milliseconds(times: pa.Array) -> list[int]:
     """Milliseconds since the epoch of a column of timestamps."""
     return times.cast(pa.timestamp("ms", "UTC")).cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
-
-
-def write_timestamp(event_time: int, offset: int) -> int:
-    """Cassandra's timestamp of a version, in µs: its event time (ms), then its offset.
-
-    So two versions of one millisecond keep their order, unless a multiple of 1000 lies between their offsets
-    and two runs load them: inside a run the newest is chosen before, by the whole offset.
-    """
-    return event_time * OFFSETS_A_MILLISECOND + offset % OFFSETS_A_MILLISECOND
-
-
-def cut(sizes: Sequence[int], max_rows: int, max_bytes: int) -> Iterator[slice]:
-    """Slices of consecutive rows within both limits; a row beyond `max_bytes` is alone."""
-    start = held = 0
-    for position, size in enumerate(sizes):
-        if position > start and (position - start == max_rows or held + size > max_bytes):
-            yield slice(start, position)
-            start, held = position, 0
-        held += size
-    if start < len(sizes):
-        yield slice(start, len(sizes))

@@ -5,12 +5,15 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pin_schema.archive import PREFIX, ObjectKey
+from pin_schema.archive import FORMAT_1_OWNER, PREFIX, ObjectKey
 from service_runtime.object_store import ObjectStore
 
 from batch_etl.days import Days
 
-Start = tuple[int, int]
+Partition = tuple[str, int]
+"A log and its partition."
+Start = tuple[str, int, int]
+"A log, its partition and the first offset of an object."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +24,13 @@ class Work:
     set_aside: dict[str, str] = field(default_factory=dict)
 
     @property
-    def partitions(self) -> set[int]:
-        """The topic's partitions that the objects hold."""
-        return {key.partition for key in self.objects.values()}
+    def partitions(self) -> set[Partition]:
+        """The partitions of logs that the objects hold."""
+        return {(key.log, key.partition) for key in self.objects.values()}
 
     def without(self, loaded: Collection[Start]) -> "Work":
-        """The work that is left when the objects with these (partition, start offset) are loaded."""
-        left = {text: key for text, key in self.objects.items() if (key.partition, key.start) not in loaded}
+        """The work that is left when the objects that start there are loaded."""
+        left = {text: key for text, key in self.objects.items() if start_of(key) not in loaded}
         return Work(left, self.set_aside)
 
     def slices(self, size: int) -> Iterator["Work"]:
@@ -38,21 +41,31 @@ class Work:
 
     def by_day(self) -> dict[str, int]:
         """The number of objects of each day."""
-        return dict(sorted(Counter(text.removeprefix(PREFIX)[3:13] for text in self.objects).items()))
+        days = (text.partition("dt=")[2][: len("YYYY-MM-DD")] for text in self.objects)
+        return dict(sorted(Counter(days).items()))
+
+
+def start_of(key: ObjectKey) -> Start:
+    """Where an object starts."""
+    return key.log, key.partition, key.start
 
 
 async def archive_keys(store: ObjectStore, days: Days) -> list[str]:
     """All keys of these days; raises StoreUnavailable."""
     if days.are_all:
         return await store.list_keys(PREFIX)
-    folders = [folder for folder in await store.list_folders(PREFIX) if days.take(folder)]
-    return [key for folder in folders for key in await store.list_keys(PREFIX + folder)]
+    top = await store.list_folders(PREFIX)
+    logs = [PREFIX, *(PREFIX + folder for folder in top if folder.startswith("log="))]
+    folders = [log + day for log in logs for day in await store.list_folders(log) if days.take(day)]
+    return [key for folder in folders for key in await store.list_keys(folder)]
 
 
 def work_of(keys: Iterable[str]) -> Work:
     """The work that a listing holds; what is no object's key is set aside."""
     work = Work()
     for text in keys:
+        if text == FORMAT_1_OWNER:
+            continue
         try:
             work.objects[text] = ObjectKey.parse(text)
         except ValueError as error:

@@ -2,9 +2,11 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 import structlog
 from prometheus_client import CollectorRegistry, pushadd_to_gateway
+from prometheus_client.exposition import basic_auth_handler, default_handler
 from service_runtime.clock import SystemClock
 
 from batch_etl.exits import Exit
@@ -18,6 +20,7 @@ from batch_etl.verdict import blame
 log = structlog.get_logger(__name__)
 
 PUSH_SECONDS = 5
+ACCOUNT = "batch-etl"
 
 
 class Worker:
@@ -77,6 +80,17 @@ class Worker:
                 job="batch-etl",
                 registry=self._registry,
                 timeout=PUSH_SECONDS,
+                handler=self._logged_in,
             )
         except OSError as error:
             log.warning("the metrics of this run are not in the Pushgateway", why=str(error))
+
+    def _logged_in(
+        self, url: str, method: str, timeout: float | None, headers: list[tuple[str, str]], data: bytes
+    ) -> Callable[[], None]:
+        """Send a push with the login, where there is one."""
+        password = self._settings.pushgateway_password
+        if password is None:
+            return default_handler(url, method, timeout, headers, data)
+        login = (ACCOUNT, password.get_secret_value())
+        return basic_auth_handler(url, method, timeout, headers, data, *login)

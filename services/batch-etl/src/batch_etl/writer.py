@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from cassandra.query import BatchStatement, BatchType
@@ -13,15 +13,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from service_runtime.cassandra import NOT_NOW, cassandra_session
 
+from batch_etl.cutting import cut
 from batch_etl.errors import Unbalanced
 from batch_etl.patience import patiently
 from batch_etl.settings import BatchSettings
 from batch_etl.spark_io import write_with
-from batch_etl.tables import Table, cut
+from batch_etl.tables import VERSION, Table
 
 if TYPE_CHECKING:
     from cassandra.cluster import ResponseFuture, Session
-    from cassandra.query import PreparedStatement
+    from cassandra.query import BoundStatement, PreparedStatement
 
 # Cassandra refuses a batch beyond 50 KiB; 20 rows were the fastest.
 BATCH_ROWS = 20
@@ -32,7 +33,7 @@ def write_table(frame: DataFrame, table: Table, rows: int, settings: BatchSettin
     """Write the frame's rows, as many as told, as versions of pins; the newest version stands."""
     tasks = frame.sparkSession.sparkContext.defaultParallelism
     writer = TableWriter(table, rows, settings)
-    write_with(frame.select(*table.columns).coalesce(tasks), f"cassandra_{table.name}", writer)
+    write_with(frame.select(*table.columns, VERSION).coalesce(tasks), f"cassandra_{table.name}", writer)
 
 
 @dataclass
@@ -55,17 +56,20 @@ class TableWriter(DataSourceArrowWriter):
         wait, count = self._settings.wait_seconds, 0
         with ExitStack() as stack:
             session = patiently(lambda: stack.enter_context(cassandra_session(self._settings)), NOT_NOW, wait)
-            insert = patiently(partial(self._prepare, session), NOT_NOW, wait)
+            version = patiently(partial(self._prepare, session), NOT_NOW, wait)
             in_flight = InFlight(session, self._settings.write_in_flight, wait)
             for rows in iterator:
-                for batch in _batches(insert, self._table, rows):
+                for batch in _batches(version, self._table, rows):
                     in_flight.send(batch)
                 count += rows.num_rows
             in_flight.settle_all()
         return Written(count)
 
-    def _prepare(self, session: "Session") -> "PreparedStatement":
-        return session.prepare(self._table.insert(self._settings.cassandra_keyspace))
+    def _prepare(self, session: "Session") -> "Version":
+        keyspace = self._settings.cassandra_keyspace
+        return Version(
+            session.prepare(self._table.erase(keyspace)), session.prepare(self._table.insert(keyspace))
+        )
 
     def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
         """Compare what all tasks wrote with what there is to write; raises Unbalanced."""
@@ -74,12 +78,26 @@ class TableWriter(DataSourceArrowWriter):
             raise Unbalanced(f"{written} of {self._rows} rows were written to {self._table.name}: load again")
 
 
-def _batches(insert: "PreparedStatement", table: Table, rows: pa.RecordBatch) -> Iterator[BatchStatement]:
-    bound = [insert.bind(values) for values in table.rows(rows)]
-    sizes = [sum(len(value) for value in row.values if value is not None) for row in bound]
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What writes a version of a pin: both statements in one batch are one mutation of its partition."""
+
+    erase: "PreparedStatement"
+    insert: "PreparedStatement"
+
+    def bind(self, values: tuple[Any, ...], id_place: int) -> tuple["BoundStatement", "BoundStatement"]:
+        """The statements of a row, with its `unique_id` at that place and its timestamp at the end."""
+        # A version erases what is older than itself, and stays as it is when it is written again.
+        return self.erase.bind((values[-1] - 1, values[id_place])), self.insert.bind(values)
+
+
+def _batches(version: Version, table: Table, rows: pa.RecordBatch) -> Iterator[BatchStatement]:
+    id_place = table.columns.index("unique_id")
+    bound = [version.bind(values, id_place) for values in table.rows(rows)]
+    sizes = [sum(len(value) for value in insert.values if isinstance(value, bytes)) for _, insert in bound]
     for part in cut(sizes, BATCH_ROWS, BATCH_BYTES):
         batch = BatchStatement(BatchType.UNLOGGED)
-        batch.add_all(bound[part], [()] * (part.stop - part.start))
+        batch.add_all([one for row in bound[part] for one in row], [()] * 2 * (part.stop - part.start))
         yield batch
 
 
