@@ -1,30 +1,26 @@
 """stream-etl with the real Kafka, Spark and PostgreSQL: one voyage, and what is true after it."""
 
 import asyncio
+import contextlib
 import json
-import os
 import random
 import secrets
 import signal
-import socket
-import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import aiohttp
 import asyncpg
 import psutil
-import pyarrow as pa
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
-from native_stack import builds
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from native_stack.clients import live_dsn
 from native_stack.processes import still_alive
 from native_stack.stack import Stack
@@ -33,17 +29,9 @@ from pin_schema.clean import CleanPin
 from pin_schema.reference import Rejected
 from pin_schema.reference_windows import Session, Window, sessions, window_start, windows
 from pin_schema.wire import NO_VALUE, InvalidPin
-from prometheus_client import CollectorRegistry
-from prometheus_client.parser import text_string_to_metric_families
 from reconcile import live
-from service_runtime.clock import SystemClock
-from service_runtime.readiness import Readiness
-from stream_etl.batch import SessionBatch
-from stream_etl.metrics import StreamMetrics
-from stream_etl.postgres import Postgres, postgres_pool
-from stream_etl.stops import LedgerDisagrees
-from stream_etl.upserts import UPSERTS
-from stream_etl.writer import BatchName, Writer
+from stream_etl.engine import QUERIES
+from stream_program import PATIENCE_SECONDS, Process, create_topic, fetch, free_port, stream_etl
 
 pytestmark = pytest.mark.must(24, 25, 26, 27, 28)
 
@@ -51,56 +39,8 @@ PARTITIONS = 2
 # Old enough that two and a half hours later is not the future, which Kafka refuses.
 START = datetime.fromtimestamp((time.time() - 3 * 3600) // 60 * 60, UTC)
 FAR_LATER = 9000.0
-PATIENCE_SECONDS = 120
-
-
-@dataclass
-class Process:
-    """One run of the program."""
-
-    process: asyncio.subprocess.Process
-    url: str
-    session: aiohttp.ClientSession
-
-    async def readiness(self) -> dict[str, str]:
-        """What it waits for, and why; empty before it listens."""
-        try:
-            async with self.session.get(f"{self.url}/health/ready") as answer:
-                report: dict[str, Any] = await answer.json()
-        except aiohttp.ClientConnectionError:
-            return {}
-        return {name: entry.get("why", "up") for name, entry in report["dependencies"].items()}
-
-    async def metrics(self) -> dict[tuple[str, ...], float]:
-        """Samples by name and label values (in the order of their names); empty before it listens."""
-        try:
-            async with self.session.get(f"{self.url}/metrics") as answer:
-                text = await answer.text()
-        except aiohttp.ClientConnectionError:
-            return {}
-        families = text_string_to_metric_families(text)
-        return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
-
-    async def until(self, what: Callable[[dict[str, str]], bool]) -> dict[str, str]:
-        """Wait until the readiness is so."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not what(found := await self.readiness()):
-                assert self.process.returncode is None, "the process has ended"
-                await asyncio.sleep(0.2)
-        return found
-
-    async def until_metric(self, value: Callable[[float], bool], *sample: str) -> float:
-        """Wait until the sample has such a value, and return it."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not value(found := (await self.metrics()).get(sample, 0)):
-                assert self.process.returncode is None, "the process has ended"
-                await asyncio.sleep(0.2)
-        return found
-
-    async def end(self, number: signal.Signals) -> int:
-        """Send the signal to the process and what it started, as a supervisor does; return the exit code."""
-        os.killpg(self.process.pid, number)
-        return await self.process.wait()
+# Of the locks, which are asked each time; of pg_stat_activity a transaction sees one snapshot.
+WAITING_MERGES = "SELECT count(*) FROM pg_locks WHERE relation = 'stream_batches'::regclass AND NOT granted"
 
 
 @dataclass
@@ -117,44 +57,19 @@ class Voyage:
     away: str = ""
     replayed: float = 0
     pid_kept: bool = False
+    spark_pages: str = ""
+    staged_then_lost: int = 0
+    staged_again: float = 0
 
     @property
     def kafka(self) -> str:
         return self.stack.settings.kafka_address
 
-    @property
-    def dsn(self) -> str:
-        return (self.stack.settings.secret_dir / "postgres-dsn").read_text()
-
     @asynccontextmanager
     async def running(self, **more: str) -> AsyncIterator[Process]:
-        """Start the program, told more settings; end it unless the block has."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        settings = {
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
-            "KAFKA_TOPIC": self.topic,
-            "POSTGRES_DSN": self.dsn,
-            "SPARK_MASTER": "local[2]",
-            "SPARK_JARS_DIR": str(builds.SPARK.entry(self.stack.settings.cache_dir)),
-            "CHECKPOINT_DIR": str(self.checkpoint),
-            "TRIGGER_SECONDS": "0.2",
-            "HTTP_PORT": str(port),
-        } | more
-        environment = os.environ | {f"STREAM_{name}": value for name, value in settings.items()}
-        program = Path(sys.executable).parent / "stream-etl"
-        with self.log.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                program, env=environment, stdout=log, stderr=log, start_new_session=True
-            )
-        async with aiohttp.ClientSession() as session:
-            run = Process(process, f"http://127.0.0.1:{port}", session)
-            try:
-                yield run
-            finally:
-                if process.returncode is None:
-                    await run.end(signal.SIGKILL)
+        """Start the program, with more settings; end it unless the block has."""
+        async with stream_etl(self.stack, self.topic, self.checkpoint, self.log, **more) as run:
+            yield run
 
     async def post(self, *pins: tuple[float, bytes | None]) -> None:
         """Append records of chosen times, given in seconds after the start."""
@@ -199,11 +114,7 @@ class Voyage:
 
     async def fetch(self, query: str) -> list[dict[str, Any]]:
         """Rows of a query."""
-        connection = await asyncpg.connect(self.dsn, server_settings={"search_path": "pinterest"})
-        try:
-            return [dict(row) for row in await connection.fetch(query)]
-        finally:
-            await connection.close()
+        return await fetch(self.stack, query)
 
 
 def is_pin(value: bytes | None) -> bool:
@@ -239,16 +150,6 @@ ODD: list[tuple[float, bytes | None]] = [
 ]
 
 
-async def create_topic(kafka: str, topic: str, kind: str = "CreateTime") -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    try:
-        config = {"message.timestamp.type": kind, "retention.ms": "-1"}
-        await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=config)])
-    finally:
-        await admin.close()
-
-
 def weather(seed: int, around: float) -> list[tuple[float, bytes | None]]:
     """Pins whose times scatter so that many come behind the watermark."""
     chance = random.Random(seed)
@@ -267,7 +168,7 @@ async def voyage(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Voya
     """Sail once: weather, a stop, an outage, kill -9, a replayed batch, and two hours later."""
     directory = tmp_path_factory.mktemp("stream")
     sailing = Voyage(stack, "stream-voyage", directory / "checkpoints", directory / "log")
-    await create_topic(sailing.kafka, sailing.topic)
+    await create_topic(stack, sailing.topic, PARTITIONS, message_timestamp_type="CreateTime")
     await first_run(sailing)
     await crash_before_the_last_commit(sailing)
     await second_run(sailing)
@@ -277,13 +178,25 @@ async def voyage(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Voya
 
 async def first_run(sailing: Voyage) -> None:
     await sailing.post(*ODD)
-    async with sailing.running() as run:
+    ui_port = free_port()
+    async with sailing.running(SPARK_UI_PORT=ui_port) as run:
         await sailing.until_written()
+        sailing.spark_pages = await spark_pages(run, ui_port)
         for turn in range(5):
             await sailing.post(*weather(turn, 200 + 60 * turn))
             await sailing.until_written()
         sailing.dropped += await spark_dropped(run)
         sailing.exit_codes.append(await run.end(signal.SIGTERM))
+
+
+async def spark_pages(run: Process, port: str) -> str:
+    """What Spark shows of itself, and of the newest batch."""
+    pages = ""
+    for path in ("environment/", "jobs/", "executors/", "SQL/", "SQL/execution/?id=0", "StreamingQuery/"):
+        async with run.session.get(f"http://127.0.0.1:{port}/{path}") as answer:
+            assert answer.status == 200, path
+            pages += await answer.text()
+    return pages
 
 
 async def crash_before_the_last_commit(sailing: Voyage) -> None:
@@ -316,10 +229,29 @@ async def second_run(sailing: Voyage) -> None:
         sailing.away = (await run.until(lambda found: found.get("postgres", "up") != "up"))["postgres"]
         sailing.stack.start("postgres")
         await sailing.until_written()
+        await lose_what_is_staged(sailing, run)
+        await sailing.until_written()
         sailing.pid_kept = run.process.returncode is None
         await sailing.post(*weather(201, 900))
         await asyncio.sleep(0.3)
         sailing.exit_codes.append(await run.end(signal.SIGKILL))
+
+
+async def lose_what_is_staged(sailing: Voyage, run: Process) -> None:
+    """Kill PostgreSQL between the last COPY of a batch and its merge, which the ledger's lock holds up."""
+    # The server's end is an error of this connection too.
+    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        async with live.connected(live_dsn(sailing.stack)) as connection, connection.transaction():
+            await connection.execute("LOCK TABLE stream_batches IN EXCLUSIVE MODE")
+            await sailing.post(*weather(300, 900))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while await connection.fetchval(WAITING_MERGES) < len(QUERIES):
+                    await asyncio.sleep(0.05)
+            sailing.staged_then_lost = await connection.fetchval("SELECT count(*) FROM stream_staging")
+            sailing.stack.kill("postgres")
+    sailing.stack.wait_ready("postgres")
+    sample = ("pinflow_stream_staged_again_total", "live")
+    sailing.staged_again = await run.until_metric(lambda count: count > 0, *sample)
 
 
 async def last_run(sailing: Voyage) -> None:
@@ -437,6 +369,23 @@ async def test_postgresql_away_is_named_and_awaited(voyage: Voyage) -> None:
     assert voyage.pid_kept, "no restart was needed"
 
 
+async def test_what_postgresql_lost_after_the_last_copy_is_staged_again(voyage: Voyage) -> None:
+    # That nothing of it is missing, all the tests above say.
+    assert voyage.staged_then_lost > 0
+    assert voyage.staged_again >= 1
+
+
+async def test_nobody_reads_the_password_of_postgresql_from_spark(voyage: Voyage) -> None:
+    password = urlsplit(live_dsn(voyage.stack)).password
+    assert password
+    assert "MapInArrow" in voyage.spark_pages
+    assert password not in voyage.spark_pages + voyage.log.read_text()
+
+
+async def test_nothing_stays_in_the_staging_table(voyage: Voyage) -> None:
+    assert await voyage.fetch("SELECT table_name, attempt FROM stream_staging") == []
+
+
 async def test_a_batch_that_spark_runs_again_is_known_by_the_ledger(voyage: Voyage) -> None:
     assert voyage.replayed >= 1
 
@@ -498,59 +447,6 @@ async def test_a_topic_made_anew_is_a_named_stop_even_when_it_is_longer(voyage: 
     finally:
         await admin.close()
     await asyncio.sleep(1)
-    await create_topic(voyage.kafka, voyage.topic, "LogAppendTime")
+    await create_topic(voyage.stack, voyage.topic, PARTITIONS, message_timestamp_type="LogAppendTime")
     await voyage.post(*((0, pin()) for _ in range(1000)))
     await stopped(voyage, "topic-recreated")
-
-
-@pytest.fixture
-async def writer(stack: Stack) -> AsyncIterator[tuple[Writer, Postgres]]:
-    dsn = (stack.settings.secret_dir / "postgres-dsn").read_text()
-    registry = CollectorRegistry()
-    async with postgres_pool(dsn) as postgres:
-        dependency = Readiness(registry).dependency("postgres")
-        yield Writer(postgres, dependency, SystemClock(), StreamMetrics(registry)), postgres
-
-
-def session_batch(pins: int) -> SessionBatch:
-    row = {"poster_name": "Once", "session_start": START, "session_end": START + timedelta(1), "pins": pins}
-    return SessionBatch(pa.Table.from_pylist([row]))
-
-
-async def test_a_batch_is_written_once_and_sessions_never_shrink(
-    writer: tuple[Writer, Postgres],
-) -> None:
-    query_id = str(uuid.uuid4())
-    first = BatchName("sessions", query_id, 0)
-    for pins in (5, 9):
-        await writer[0].write(first, session_batch(pins))
-    await writer[0].write(BatchName("sessions", query_id, 1), session_batch(3))
-    async with writer[1].connection() as connection:
-        assert await connection.fetchval("SELECT pins FROM poster_sessions WHERE poster_name = 'Once'") == 5
-        await connection.execute("DELETE FROM poster_sessions WHERE poster_name = 'Once'")
-
-
-async def test_a_batch_whose_predecessor_the_database_lacks_is_a_named_stop(
-    writer: tuple[Writer, Postgres],
-) -> None:
-    with pytest.raises(LedgerDisagrees, match="does not hold batch 6"):
-        await writer[0].write(BatchName("sessions", str(uuid.uuid4()), 7), session_batch(1))
-
-
-async def test_the_tail_of_a_known_session_is_no_session_of_its_own(stack: Stack) -> None:
-    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    poster = f"poster {uuid.uuid4()}"
-
-    def session(minute: int, pins: int) -> pa.Table:
-        start = noon + timedelta(minutes=minute)
-        row = {"poster_name": poster, "session_start": start, "session_end": noon + timedelta(minutes=9)}
-        return pa.Table.from_pylist([row | {"pins": pins}])
-
-    upsert = UPSERTS["poster_sessions"]
-    async with live.connected(live_dsn(stack)) as connection:
-        for rows in (session(0, 5), session(2, 3), session(9, 1)):
-            await connection.execute(upsert.statement, *upsert.arguments(rows))
-        found = await connection.fetch(
-            "SELECT session_start, pins FROM poster_sessions WHERE poster_name = $1 ORDER BY 1", poster
-        )
-    assert [tuple(row) for row in found] == [(noon, 5), (noon + timedelta(minutes=9), 1)]

@@ -1,15 +1,18 @@
 import pyarrow as pa
-from stream_etl.batch import last_of_each
+from stream_etl.batch import rows_by_table
 
 
-def test_the_last_of_each_key_is_the_greatest_by_all_of_the_order() -> None:
-    rows = pa.table({"id": ["b", "a", "a", "a"], "time": [1, 2, 2, 1], "offset": [0, 5, 7, 9]})
-    assert last_of_each("id", rows, "time", "offset").to_pylist() == [
-        {"id": "a", "time": 2, "offset": 7},
-        {"id": "b", "time": 1, "offset": 0},
-    ]
+def test_a_row_goes_to_the_table_whose_column_it_fills() -> None:
+    pins = pa.array([{"idx": 1}, None, {"idx": 2}])
+    windows = pa.array([None, {"pins": 7}, None])
+    tables = rows_by_table(pa.RecordBatch.from_pydict({"pins": pins, "pin_windows": windows}))
+    assert {name: rows.to_pylist() for name, rows in tables.items()} == {
+        "pins": [{"idx": 1}, {"idx": 2}],
+        "pin_windows": [{"pins": 7}],
+    }
 
 
-def test_of_no_rows_none_is_the_last() -> None:
-    rows = pa.table({"id": pa.array([], pa.string()), "time": pa.array([], pa.int64())})
-    assert last_of_each("id", rows, "time").to_pylist() == []
+def test_a_table_without_rows_is_left_out() -> None:
+    nothing = pa.array([None, None], pa.struct([("idx", pa.int64())]))
+    tables = rows_by_table(pa.RecordBatch.from_pydict({"pins": nothing, "late": pa.array([{"a": 1}, None])}))
+    assert list(tables) == ["late"]

@@ -17,7 +17,7 @@ from pin_schema.spark_types import RAW_RECORD
 from pin_schema.testing import frame, local_spark, raw_record
 from pyspark.sql import DataFrame
 from stream_etl import queries
-from stream_etl.batch import LiveBatch
+from stream_etl.batch import rows_by_table
 from stream_etl.windows import WATERMARK_DELAY, interval
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -64,6 +64,15 @@ def stream(tmp_path: Path) -> Callable[..., list[pa.Table]]:
     return run
 
 
+def rows_of(table: str, rows: pa.Table) -> list[dict[str, Any]]:
+    """The rows of a batch that belong to a table."""
+    return [
+        row
+        for batch in rows.to_batches()
+        for row in rows_by_table(batch).get(table, pa.table({})).to_pylist()
+    ]
+
+
 def clean(raws: list[Raw]) -> list[CleanPin]:
     return [pin for pin in map(reference.clean, raws) if isinstance(pin, CleanPin)]
 
@@ -73,10 +82,9 @@ def test_windows_and_rows_are_those_of_the_reference(stream: Callable[..., list[
     found: dict[tuple[datetime, str | None], Window] = {}
     pins, rejected = set(), set()
     for rows in stream(queries.live, "update", records[:150], records[150:]):
-        batch = LiveBatch.of(rows)
-        pins |= {row["source_offset"] for row in batch.pins.to_pylist()}
-        rejected |= {row["source_offset"] for row in batch.rejected.to_pylist()}
-        for row in batch.windows.to_pylist():
+        pins |= {row["source_offset"] for row in rows_of("pins", rows)}
+        rejected |= {row["source_offset"] for row in rows_of("rejected_pins", rows)}
+        for row in rows_of("pin_windows", rows):
             key = row.pop("window_start"), row.pop("category")
             assert row.pop("window_end") - key[0] == timedelta(seconds=10)
             found[key] = Window(**row)
@@ -89,7 +97,7 @@ def test_a_record_that_is_rejected_moves_the_watermark_too(stream: Callable[...,
     late = raw_record(1, event_time=NOON)
     later = raw_record(0, event_time=NOON + HOUR, image_src=None)
     batches = stream(queries.live, "update", [later], [raw_record(2, event_time=NOON + HOUR)], [late])
-    starts = [row["window_start"] for rows in batches for row in LiveBatch.of(rows).windows.to_pylist()]
+    starts = [row["window_start"] for rows in batches for row in rows_of("pin_windows", rows)]
     assert starts == [NOON + HOUR]
 
 
@@ -105,7 +113,7 @@ def test_sessions_are_those_of_the_reference(stream: Callable[..., list[pa.Table
     found = [
         Session(row["poster_name"], row["session_start"], row["session_end"], row["pins"])
         for rows in stream(queries.sessions, "append", records, end)
-        for row in rows.to_pylist()
+        for row in rows_of("poster_sessions", rows)
     ]
     assert len(found) == len(set(found))
     assert set(found) == set(sessions(clean(records)))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
-import pyarrow as pa
 import structlog
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
@@ -19,17 +18,18 @@ from pyspark.sql.streaming.query import StreamingQuery
 from service_runtime.spark import spark_session
 
 from stream_etl import queries
-from stream_etl.batch import Batch, LiveBatch, SessionBatch
+from stream_etl.batch import BatchName
 from stream_etl.checkpoint import Checkpoints
 from stream_etl.settings import StreamSettings
 from stream_etl.source import topic_records
+from stream_etl.staging import STAGED, Staged, stage_rows
 from stream_etl.stops import CheckpointDoesNotFit, StreamStop
 from stream_etl.watch import Report
-from stream_etl.writer import BatchName
 
 log = structlog.get_logger(__name__)
 
 STATE_PARTITIONS = 4
+CHUNK_BYTES = 2**20
 # Those of some seconds: they are asked for every second.
 REPORTS = 20
 STATE_STORE = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
@@ -41,7 +41,8 @@ _CHECKPOINT_FAULT = re.compile(
     r"|sources in the checkpoint|batch \d+ doesn't exist|Malformed|CANNOT_LOAD_CHECKPOINT|LOG_VERSION"
 )
 
-WriteBatch = Callable[[BatchName, Batch], None]
+WriteBatch = Callable[[BatchName, Staged], bool]
+"Merges a batch; False when it has to be staged again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,11 @@ class Query:
     plan: Callable[[DataFrame], DataFrame]
     mode: str
     pace: int
-    batch_of: Callable[[pa.Table], Batch]
 
 
-LIVE = Query("live", queries.live, "update", 1, LiveBatch.of)
+LIVE = Query("live", queries.live, "update", 1)
 # A session is known six minutes after its last pin: a few seconds more spare Spark most of the work.
-SESSIONS = Query("sessions", queries.sessions, "append", 10, SessionBatch)
+SESSIONS = Query("sessions", queries.sessions, "append", 10)
 QUERIES = (LIVE, SESSIONS)
 
 
@@ -70,7 +70,7 @@ class QueryDied(Exception):  # noqa: N818 (a state of the query)
 
 
 class Engine:
-    """Starts Spark, runs the queries and hands each batch to `write_batch`, called in Spark's threads."""
+    """Starts Spark, runs the queries, has each batch staged and tells `write_batch`, in Spark's threads."""
 
     def __init__(self, settings: StreamSettings, checkpoints: Checkpoints, write_batch: WriteBatch) -> None:
         self._settings = settings
@@ -97,10 +97,11 @@ class Engine:
 
         def each_batch(frame: DataFrame, number: int) -> None:
             try:
-                # Also for a batch that is written already: its run is what brings the state up to date.
-                batch = query.batch_of(frame.toArrow())
                 name = BatchName(query.name, self._checkpoints.query_id(query.name), number)
-                self._write_batch(name, batch)
+                staging = frame.mapInArrow(stage_rows(str(self._settings.postgres_dsn), name), STAGED)
+                # Also for a batch that is written already: its run is what brings the state up to date.
+                while not self._write_batch(name, Staged.of(staging.collect())):
+                    pass
             except Exception as error:
                 self._failures[query.name] = error
                 # Spark searches the text of what comes from here so that a long one overflows its stack.
@@ -154,6 +155,8 @@ def spark_config(settings: StreamSettings) -> dict[str, str]:
     jars = sorted(str(path) for path in settings.spark_jars_dir.glob("*.jar"))
     return {
         "spark.jars": ",".join(jars),
+        # What a Python worker is handed, and holds, at once.
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(CHUNK_BYTES),
         "spark.sql.shuffle.partitions": str(STATE_PARTITIONS),
         "spark.sql.streaming.stateStore.providerClass": STATE_STORE,
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",

@@ -12,7 +12,7 @@ from service_runtime.clock import Clock
 from service_runtime.patience import until_answered
 from service_runtime.readiness import Readiness
 
-from stream_etl.batch import Batch
+from stream_etl.batch import BatchName
 from stream_etl.checkpoint import Checkpoints
 from stream_etl.engine import QUERIES, Engine
 from stream_etl.metrics import StreamMetrics
@@ -24,10 +24,11 @@ from stream_etl.resume import (
     require_same_record,
 )
 from stream_etl.settings import StreamSettings
+from stream_etl.staging import Staged
 from stream_etl.stops import StreamStop
 from stream_etl.topic import Topic
 from stream_etl.watch import QueryWatch, Report
-from stream_etl.writer import BatchName, Writer
+from stream_etl.writer import Writer
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +68,7 @@ class Job:
         self._stall_seconds = settings.stall_seconds
         self._engine_thread = ThreadPoolExecutor(1, thread_name_prefix="spark")
         self._watches = {query.name: QueryWatch(query.name, clock, metrics) for query in QUERIES}
-        self._writing: set[Future[None]] = set()
+        self._writing: set[Future[bool]] = set()
         self._closing = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -154,14 +155,14 @@ class Job:
                 f"Spark has not answered for {self._stall_seconds:g} s: is it short of memory or processors?"
             ) from error
 
-    def _write_batch(self, name: BatchName, batch: Batch) -> None:
-        """Write from Spark's thread on the event loop, and wait."""
-        writing = asyncio.run_coroutine_threadsafe(self._writer.write(name, batch), self._loop)
+    def _write_batch(self, name: BatchName, staged: Staged) -> bool:
+        """Write from Spark's thread on the event loop, and wait; False when it has to be staged again."""
+        writing = asyncio.run_coroutine_threadsafe(self._writer.write(name, staged), self._loop)
         self._writing.add(writing)
         if self._closing:
             writing.cancel()
         try:
-            writing.result()
+            return writing.result()
         finally:
             self._writing.discard(writing)
 

@@ -14,7 +14,7 @@ class StreamMetrics:
         )
         self.rows = Counter(
             "pinflow_stream_rows_written",
-            "Rows handed to PostgreSQL in committed batches, by table",
+            "Rows merged in committed batches, by table",
             ["table"],
             registry=registry,
         )
@@ -30,9 +30,15 @@ class StreamMetrics:
             ["query", "outcome"],
             registry=registry,
         )
+        self.staged_again = Counter(
+            "pinflow_stream_staged_again",
+            "Times that a batch was staged again: a task could not, or PostgreSQL lost what was staged",
+            ["query"],
+            registry=registry,
+        )
         self.write_seconds = Histogram(
             "pinflow_stream_write_seconds",
-            "From a batch's rows to their commit in PostgreSQL, waiting included",
+            "From a batch's staged rows to their commit in PostgreSQL, waiting included",
             ["query"],
             buckets=_SECONDS,
             registry=registry,

@@ -1,8 +1,8 @@
 """The database as the job sees it: a pool, and one word for every reason to try again later."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -13,6 +13,11 @@ SCHEMA = "pinterest"
 QUERIES = 2
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 60
+CONNECTION: dict[str, Any] = {
+    "timeout": CONNECT_SECONDS,
+    "command_timeout": STATEMENT_SECONDS,
+    "server_settings": {"search_path": SCHEMA, "application_name": "stream-etl"},
+}
 # A server that is away, starts, shuts down, fails over, is full or breaks a deadlock: all pass.
 NOT_NOW = (
     OSError,
@@ -43,6 +48,17 @@ class PostgresUnavailable(Exception):  # noqa: N818 (a state of the world, not a
     """Not now; every write may be tried again."""
 
 
+@contextmanager
+def passing_errors() -> Iterator[None]:
+    """Raise PostgresUnavailable for every error that passes."""
+    try:
+        yield
+    except NOT_NOW as error:
+        raise PostgresUnavailable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+    except NOT_READY as error:
+        raise PostgresUnavailable(f"{error}: run the migrations, or check STREAM_POSTGRES_DSN") from error
+
+
 @asynccontextmanager
 async def postgres_pool(dsn: str) -> AsyncIterator["Postgres"]:
     """At most one connection a query, opened when it is needed and opened again when it broke."""
@@ -50,9 +66,7 @@ async def postgres_pool(dsn: str) -> AsyncIterator["Postgres"]:
         dsn,
         min_size=0,
         max_size=QUERIES + 1,  # and one to ask whether it answers
-        timeout=CONNECT_SECONDS,
-        command_timeout=STATEMENT_SECONDS,
-        server_settings={"search_path": SCHEMA, "application_name": "stream-etl"},
+        **CONNECTION,
     )
     await pool
     try:
@@ -70,10 +84,6 @@ class Postgres:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator["PoolConnectionProxy[asyncpg.Record]"]:
         """Lend a connection to the schema's tables; raises PostgresUnavailable."""
-        try:
+        with passing_errors():
             async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
                 yield connection
-        except NOT_NOW as error:
-            raise PostgresUnavailable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
-        except NOT_READY as error:
-            raise PostgresUnavailable(f"{error}: run the migrations, or check STREAM_POSTGRES_DSN") from error

@@ -1,4 +1,4 @@
-"""The two streaming queries, from records to the rows that a batch hands to PostgreSQL."""
+"""The two streaming queries, from records to rows for PostgreSQL: a column a table, a row has one of them."""
 
 from pin_schema.cleaning import clean, split
 from pin_schema.cleaning.flow import reason
@@ -14,33 +14,34 @@ PLAN = 1
 
 
 def live(records: DataFrame) -> DataFrame:
-    """Every record, cleaned (`pin`) or rejected, and every `window` the batch changed; a row has one of them.
+    """Every record, cleaned or rejected, and every window the batch changed.
 
     One query for both, so that a batch's rows and its windows can be written in one transaction.
     """
     windows = pin_windows(clean(split(records)[0]))
     return _rows(records).unionByName(
-        windows.select(_whole(windows).alias("window")), allowMissingColumns=True
+        windows.select(_whole(windows).alias("pin_windows")), allowMissingColumns=True
     )
 
 
 def sessions(records: DataFrame) -> DataFrame:
     """The sessions that the watermark has closed."""
-    return poster_sessions(clean(split(records)[0]))
+    closed = poster_sessions(clean(split(records)[0]))
+    return closed.select(_whole(closed).alias("poster_sessions"))
 
 
 def _rows(records: DataFrame) -> DataFrame:
     cleaned = clean(records.withColumn("reason", reason()), "reason", "value")
     pin = _whole(cleaned.select(*CLEAN_PIN.names))
     # PostgreSQL keeps what came as text; a record without a value is an empty one.
-    # What is longer than a pin may be stands whole in the dead-letter topic.
+    # What is longer than a pin may be was cut where it was read: its position leads to the whole.
     raw = F.substring(F.coalesce("value", F.lit("")), 1, MAX_PIN_BYTES).alias("raw")
     rejected = _whole(
         cleaned.select("source_partition", "source_offset", "event_time", "unique_id", "reason", raw)
     )
     valid = F.col("reason").isNull()
     return cleaned.withColumn("raw", raw).select(
-        F.when(valid, pin).alias("pin"), F.when(~valid, rejected).alias("rejected")
+        F.when(valid, pin).alias("pins"), F.when(~valid, rejected).alias("rejected_pins")
     )
 
 

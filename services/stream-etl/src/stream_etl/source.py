@@ -5,13 +5,20 @@ from collections.abc import Iterator
 import pyarrow as pa
 from pin_schema.spark_records import judged
 from pin_schema.spark_types import RAW_RECORD
+from pin_schema.wire import MAX_PIN_BYTES
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name every Spark programmer reads
 from service_runtime.kafka import SASL_MECHANISM
 from service_runtime.settings import KafkaSettings
 
 from stream_etl.settings import StreamSettings
 from stream_etl.windows import WATERMARK_DELAY, interval
 
+# A fetch is bounded in compressed bytes, and what it holds may be a thousand times as long: so many of its
+# records are in memory at once. Fewer cost time: with every poll Spark asks for the log's ends and fetches
+# again.
+POLL_RECORDS = 100
+FETCH_BYTES = 256 * 1024
 LOGIN_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
@@ -24,9 +31,13 @@ def topic_records(spark: SparkSession, settings: StreamSettings, max_records: in
             "startingOffsets": "earliest",
             "failOnDataLoss": "true",
             "maxOffsetsPerTrigger": str(max_records),
+            "kafka.max.poll.records": str(POLL_RECORDS),
+            "kafka.max.partition.fetch.bytes": str(FETCH_BYTES),
         }
     )
-    records = kafka.load().select("timestamp", "partition", "offset", "value")
+    # A byte more than a pin may have shows that it is none, and the rest goes no further.
+    value = F.substring("value", 1, MAX_PIN_BYTES + 1).alias("value")
+    records = kafka.load().select("timestamp", "partition", "offset", value)
     return records.mapInArrow(_judged, RAW_RECORD).withWatermark("event_time", interval(WATERMARK_DELAY))
 
 

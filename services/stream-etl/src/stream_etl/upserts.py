@@ -1,57 +1,48 @@
-"""The statements that write a batch's tables: arrays in, each row once, whatever stands there already."""
+"""The statements that merge a staged batch into its tables: each row once, whatever stands there already."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
-import pyarrow as pa
+from stream_etl.batch import TABLES_OF_RECORDS
+from stream_etl.late import IS_LATE, WINDOW_START
 
-# No tag holds a comma: tags are what lies between the commas of what was posted.
-TAG_SEPARATOR = ","
+OF_BATCH = "query_id = $1::uuid AND batch_id = $2::bigint AND attempt = ANY($3::uuid[])"
+"The rows that a merge takes: the batch's, as the attempts that Spark has reported staged them."
+OF_RECORDS = f"table_name IN {TABLES_OF_RECORDS}"
+"Those of them that stand for a record of the topic."
 _KEEP = "DO NOTHING"
+_STAGED_PINS = "table_name = 'pins'"
 
 
 @dataclass(frozen=True)
 class Upsert:
-    """How the rows of one table are written; `columns` are the array types that `unnest` takes."""
+    """How the rows of one table are merged; `columns` are the table's, with their types."""
 
     table: str
     columns: dict[str, str]
     on_conflict: str
-    only: str = ""
+    only: str
+    "Which staged rows they are made of."
+    newest: str = ""
+    "Their order, the key first: of each key the first row is taken. Empty: the keys differ."
+    values: Mapping[str, str] = field(default_factory=dict)
+    "How a column is made that is not staged."
 
     @cached_property
     def statement(self) -> str:
-        """The statement; its parameters are one array a column."""
+        """The statement, whose parameters are those of OF_BATCH; it returns how many rows it has merged."""
         names = ", ".join(self.columns)
-        values = ", ".join(_value(name, kind) for name, kind in self.columns.items())
-        arrays = ", ".join(
-            f"${number}::{_element(kind)}[]" for number, kind in enumerate(self.columns.values(), 1)
-        )
+        values = ", ".join(f"{self.values.get(name, name)} AS {name}" for name in self.columns)
+        first, order = "", ""
+        if self.newest:
+            first, order = f"DISTINCT ON ({self.newest.partition(',')[0]}) ", f" ORDER BY {self.newest}"
         return (
-            f"INSERT INTO {self.table} AS old ({names}) "  # noqa: S608 - names of our own
-            f"SELECT {values} FROM unnest({arrays}) AS new ({names}) {self.only} "
-            f"ON CONFLICT {self.on_conflict}"
+            f"WITH merged AS (SELECT {first}{values} FROM stream_staging AS new "  # noqa: S608 - our own names
+            f"WHERE {OF_BATCH} AND {self.only}{order}), "
+            f"written AS (INSERT INTO {self.table} AS old ({names}) SELECT {names} FROM merged "
+            f"ON CONFLICT {self.on_conflict}) SELECT count(*) FROM merged"
         )
-
-    def arguments(self, rows: pa.Table) -> list[list[Any]]:
-        """The rows as the statement's parameters."""
-        return [_joined(rows[name].to_pylist(), kind) for name, kind in self.columns.items()]
-
-
-def _element(kind: str) -> str:
-    return kind.removesuffix("[]")
-
-
-def _value(name: str, kind: str) -> str:
-    # `unnest` would flatten arrays inside an array: lists travel as joined text.
-    return f"string_to_array({name}, '{TAG_SEPARATOR}')" if kind.endswith("[]") else name
-
-
-def _joined(values: list[Any], kind: str) -> list[Any]:
-    if not kind.endswith("[]"):
-        return values
-    return [None if value is None else TAG_SEPARATOR.join(value) for value in values]
 
 
 def _set(*assignments: str) -> str:
@@ -87,12 +78,21 @@ UPSERTS = {
             _PIN,
             f"(unique_id) {_set(*(f'{name} = EXCLUDED.{name}' for name in _PIN if name != 'unique_id'))} "
             f"WHERE ({_VERSION.format('EXCLUDED')}) > ({_VERSION.format('old')})",
+            only=_STAGED_PINS,
+            newest="unique_id, event_time DESC, source_offset DESC, source_partition DESC",
         ),
-        Upsert("rejected_pins", _POSITION | {"unique_id": "uuid", "reason": "text", "raw": "text"}, _KEEP),
+        Upsert(
+            "rejected_pins",
+            _POSITION | {"unique_id": "uuid", "reason": "text", "raw": "text"},
+            _KEEP,
+            only="table_name = 'rejected_pins'",
+        ),
         Upsert(
             "late_pins",
             _POSITION | {"window_start": "timestamptz", "category": "text", "unique_id": "uuid"},
             _KEEP,
+            only=f"{_STAGED_PINS} AND {IS_LATE}",
+            values={"window_start": WINDOW_START},
         ),
         # A window only grows: what reads it again, or from a later start, never makes it smaller.
         Upsert(
@@ -101,6 +101,7 @@ UPSERTS = {
             | dict.fromkeys(_COUNTS, "bigint"),
             "(window_start, md5(category)) "
             + _set(*(f"{count} = GREATEST(old.{count}, EXCLUDED.{count})" for count in _COUNTS)),
+            only="table_name = 'pin_windows'",
         ),
         Upsert(
             "poster_sessions",
@@ -113,7 +114,7 @@ UPSERTS = {
             "(md5(poster_name), session_start) "
             + _set(*(f"{name} = GREATEST(old.{name}, EXCLUDED.{name})" for name in ("session_end", "pins"))),
             # Sessions of a poster never overlap: the tail of a known one is what a new start has read again.
-            only="WHERE NOT EXISTS (SELECT FROM poster_sessions AS known "
+            only="table_name = 'poster_sessions' AND NOT EXISTS (SELECT FROM poster_sessions AS known "
             "WHERE md5(known.poster_name) = md5(new.poster_name) "
             "AND known.session_start < new.session_start AND known.session_end > new.session_start)",
         ),
@@ -122,6 +123,8 @@ UPSERTS = {
             {"query_id": "uuid"} | _POSITION,
             "(query_id, source_partition) "
             + _set("source_offset = EXCLUDED.source_offset", "event_time = EXCLUDED.event_time"),
+            only=OF_RECORDS,
+            newest="source_partition, source_offset DESC",
         ),
     )
 }
