@@ -21,6 +21,7 @@ from datetime import timedelta
 
 from pinflow_airflow.accounting import CheckAccounting
 from pinflow_airflow.dags import JOBS_POOL, pins_dag
+from pinflow_airflow.gate import RuntimeIsUp
 from pinflow_airflow.operators import RunContainer
 
 with pins_dag(
@@ -36,4 +37,4 @@ with pins_dag(
         task_id="load", service="batch-etl", pool=JOBS_POOL, execution_timeout=timedelta(hours=5)
     )
     account = CheckAccounting(task_id="account", of_task="load", pool=JOBS_POOL)
-    load >> account
+    RuntimeIsUp() >> load >> account

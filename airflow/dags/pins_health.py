@@ -2,7 +2,8 @@
 # The health of every container
 Every five minutes: what the engine says of each container, what each service says it waits for, and what
 Prometheus's rules say of lags, checkpoints and disks. What is stopped, unhealthy or stands still is
-restarted, three times an hour at most; what waits for something else is not: that something is.
+restarted, three times an hour at most; what waits for something else is not: that something is. What was
+never started is started, what starts is left to it, and what somebody paused is left alone.
 
 ## Who reads the output
 The person on call: a red run names each sick container, of what, and in which words it says so. Prometheus
@@ -22,6 +23,7 @@ from datetime import timedelta
 from airflow.sdk import TriggerRule, task
 from pinflow_airflow import tending
 from pinflow_airflow.dags import pins_dag
+from pinflow_airflow.gate import RuntimeIsUp
 
 with pins_dag(
     "pins_health",
@@ -48,4 +50,6 @@ with pins_dag(
         """Fail with what remains."""
         tending.judged(restarted or [])
 
-    judge(mend(look()))
+    found = look()
+    RuntimeIsUp() >> found
+    judge(mend(found))

@@ -16,6 +16,7 @@ The log of the container airflow-housekeeping says why; the next night deletes w
 from datetime import timedelta
 
 from pinflow_airflow.dags import pins_dag
+from pinflow_airflow.gate import RuntimeIsUp
 from pinflow_airflow.operators import RunContainer
 
 with pins_dag(
@@ -26,4 +27,4 @@ with pins_dag(
     late_after=timedelta(hours=50),
     tags={"housekeeping"},
 ):
-    RunContainer(task_id="delete_the_old", service="airflow-housekeeping")
+    RuntimeIsUp() >> RunContainer(task_id="delete_the_old", service="airflow-housekeeping")

@@ -18,6 +18,7 @@ from datetime import timedelta
 from airflow.sdk import chain
 from pinflow_airflow.accounting import CompareSteps
 from pinflow_airflow.dags import JOBS_POOL, pins_dag
+from pinflow_airflow.gate import RuntimeIsUp
 from pinflow_airflow.operators import RunContainer
 
 RUNS = {"without_staging": "batch-etl-full", "staged_in_redis": "batch-etl-full-redis"}
@@ -29,4 +30,4 @@ with pins_dag(
         RunContainer(task_id=name, service=service, pool=JOBS_POOL, execution_timeout=timedelta(hours=5))
         for name, service in RUNS.items()
     ]
-    chain(*loads, CompareSteps(task_id="compare", of_tasks=tuple(RUNS), pool=JOBS_POOL))
+    chain(RuntimeIsUp(), *loads, CompareSteps(task_id="compare", of_tasks=tuple(RUNS), pool=JOBS_POOL))

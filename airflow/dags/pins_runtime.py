@@ -1,13 +1,15 @@
 """
 # The runtime, brought up in order
 Servers, then the migrations, then our services, then those who watch; each is started when it does not run,
-and awaited until it is ready. What runs already stays as it is, so it may be run at any time.
+and awaited until it is ready. What runs already stays as it is, so it may be run at any time. It runs once
+by itself, when Airflow is new; every other DAG waits for its first good run, and for one that is under way.
 
 ## Who reads the output
-Whoever starts the stack (`make start`), or starts it again after a maintenance.
+Whoever starts the stack (`make start`), or starts it again after a maintenance; every other DAG.
 
 ## What a failure costs
-What comes after the red task is not started. Nothing is lost: pins are refused, not swallowed.
+What comes after the red task is not started, and before the first good run no other DAG begins. Nothing is
+lost: pins are refused, not swallowed.
 
 ## When it is red
 The task bears the name of the container, and its log says what the container does instead. Look into the
@@ -33,7 +35,8 @@ def started(stage: str, services: tuple[str, ...]) -> TaskGroup:
     return group
 
 
-with pins_dag("pins_runtime", __doc__, schedule=None, timeout=timedelta(minutes=30), tags={"containers"}):
+# Hours: a broker that reads a large log again is waited for.
+with pins_dag("pins_runtime", __doc__, schedule="@once", timeout=timedelta(hours=3), tags={"containers"}):
     chain(
         started("servers", SERVERS),
         RunContainer(task_id="migrations", service=MIGRATIONS),

@@ -9,7 +9,9 @@ import yaml
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from parsing import DAGS, REPOSITORY, parsed
+from pinflow_airflow.gate import RuntimeIsUp
 from pinflow_airflow.reporting import Reports
+from pinflow_airflow.runtime import RUNTIME
 
 pytestmark = pytest.mark.must(36, 40)
 
@@ -99,7 +101,17 @@ def test_a_dag_tells_how_it_went_and_when_it_is_late(bag: DagBag, name: str) -> 
     assert isinstance(succeeded, Reports)
     assert failed == Reports(failed=True, late_after=succeeded.late_after)
     assert not succeeded.failed
-    assert bool(succeeded.late_after) == (one.schedule is not None)
+    assert bool(succeeded.late_after) == (str(one.schedule) not in {"None", "@once"})
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {RUNTIME}))
+def test_a_dag_begins_once_there_is_a_runtime(bag: DagBag, name: str) -> None:
+    (first,) = dag(bag, name).roots
+    assert isinstance(first, RuntimeIsUp)
+
+
+def test_a_new_airflow_brings_up_the_runtime_by_itself(bag: DagBag) -> None:
+    assert str(dag(bag, RUNTIME).schedule) == "@once"
 
 
 def test_a_task_has_an_owner_retries_and_a_timeout(bag: DagBag) -> None:

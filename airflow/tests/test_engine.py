@@ -10,7 +10,7 @@ from pinflow_airflow.engine import ContainerMissing, Engine, EngineAway, EngineR
 
 STATE = {
     "Status": "running", "ExitCode": 0, "OOMKilled": False, "StartedAt": "2026-11-27T08:00:00.5Z",
-    "Health": {"Status": "unhealthy", "Log": [{"Output": "first"}, {"Output": "no answer\n"}]},
+    "Error": "", "Health": {"Status": "unhealthy", "Log": [{"Output": "first"}, {"Output": "no answer\n"}]},
 }  # fmt: skip
 
 
@@ -50,6 +50,16 @@ def test_a_containers_state_is_that_of_its_service(engine: Engine) -> None:
     assert state.is_running
     assert not state.is_ready
     assert state.said == "unhealthy: no answer"
+
+
+def test_one_look_in_which_a_start_got_on_is_progress_for_the_next_ones(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = [{"Output": "progress: 9 MiB read and written\n"}, {"Output": ""}]
+    monkeypatch.setitem(STATE, "Health", {"Status": "unhealthy", "Log": log})
+    state = engine.look("s3-sink")
+    assert state.progress == "progress: 9 MiB read and written"
+    assert state.is_starting
 
 
 def test_a_log_begins_where_the_run_began(engine: Engine) -> None:

@@ -1,7 +1,7 @@
 """Who is sick, and of what."""
 
 import pytest
-from pinflow_airflow.engine import ContainerState
+from pinflow_airflow.engine import PROGRESS, ContainerState
 from pinflow_airflow.health import Finding, Reason, awaited, of_alerts, of_container, together
 
 pytestmark = pytest.mark.must(38)
@@ -28,8 +28,24 @@ def test_what_does_not_run_is_stopped_and_says_how_it_ended() -> None:
     assert found == Finding("s3-sink", Reason.STOPPED, "exited with 137, for its memory")
 
 
-def test_what_is_paused_cannot_just_be_started() -> None:
-    assert of_container(state("paused"), {}).reason is Reason.UNHEALTHY  # type: ignore[union-attr]
+def test_what_was_never_started_has_not_stopped() -> None:
+    refused = "driver failed: port is already allocated"
+    found = of_container(state("created", None, error=refused), {})
+    assert found == Finding("s3-sink", Reason.NOT_STARTED, refused)
+
+
+def test_what_is_paused_is_not_sick_whatever_its_alerts_say() -> None:
+    paused = of_container(state("paused"), {})
+    assert paused
+    assert not paused.reason.is_mended_by_a_restart
+    assert together([paused], of_alerts([{"alertname": "PinsAcceptedNotArchived"}])) == []
+
+
+def test_what_works_on_its_start_is_left_to_it() -> None:
+    progress = f"{PROGRESS}7 MiB read and written since the last look"
+    found = of_container(state(health="unhealthy", progress=progress), {"kafka": "no broker"})
+    assert found == Finding("s3-sink", Reason.STARTS, progress)
+    assert not found.reason.is_mended_by_a_restart
 
 
 def test_what_starts_again_and_again_is_unhealthy() -> None:

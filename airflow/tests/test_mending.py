@@ -16,6 +16,7 @@ from pinflow_airflow.mending import (
 
 pytestmark = pytest.mark.must(38)
 
+NOT_STARTED = Finding("s3-sink", Reason.NOT_STARTED, "created with 0")
 UNHEALTHY = Finding("s3-sink", Reason.UNHEALTHY, "no answer")
 STOPPED = Finding("s3-sink", Reason.STOPPED, "exited with 1")
 NOW = 1_800_000_000.0
@@ -30,13 +31,16 @@ class Containers:
         self._well_at, self._seconds, self._ends, self._asked = well_at, seconds, ends, asked
         self._started = NOW
         self.refuses = False
+        self.is_late = False
 
     def look(self, service: str) -> ContainerState:
         """Tell what it does."""
         is_old = self.now - self._started >= self._seconds
         ready = is_old and len(self.acts) >= self._well_at
         status = "exited" if self._ends and is_old and not ready else "running"
-        health = ("healthy" if ready else "starting") if self._asked else None
+        health = (
+            ("healthy" if ready else "starting" if self.is_late else "unhealthy") if self._asked else None
+        )
         return ContainerState(service, status, health, 1, False, "2026-11-27T08:00:00.000000000Z", "")
 
     def start(self, service: str) -> None:
@@ -69,9 +73,34 @@ def test_a_container_that_comes_back_is_restarted_once() -> None:
 
 
 def test_a_stopped_one_is_started() -> None:
-    containers = Containers(well_at=1)
-    assert mender(containers, {}, lambda _: None).mend(STOPPED)
+    containers, kept = Containers(well_at=1), list[History]()
+    assert mender(containers, {}, kept.append).mend(STOPPED)
     assert containers.acts == ["start"]
+    assert kept == [{"s3-sink": [NOW]}]
+
+
+def test_a_first_start_is_no_restart() -> None:
+    containers, kept = Containers(well_at=1), list[History]()
+    used = {"s3-sink": [NOW - 100] * MOST_RESTARTS}
+    assert mender(containers, used, kept.append).mend(NOT_STARTED)
+    assert containers.acts == ["start"]
+    assert kept == []
+
+
+def test_one_that_ends_after_its_first_start_has_its_restarts_still() -> None:
+    containers, kept = Containers(well_at=99, ends=True), list[History]()
+    assert not mender(containers, {}, kept.append).mend(NOT_STARTED)
+    assert containers.acts == ["start"] * (1 + MOST_RESTARTS)
+    assert len(kept[-1]["s3-sink"]) == MOST_RESTARTS
+
+
+@pytest.mark.parametrize("finding", [NOT_STARTED, STOPPED, UNHEALTHY])
+def test_a_start_that_a_slow_machine_delays_is_not_begun_anew(finding: Finding) -> None:
+    containers, kept = Containers(well_at=99), list[History]()
+    containers.is_late = True
+    assert mender(containers, {}, kept.append).mend(finding)
+    assert len(containers.acts) == 1
+    assert READY_WITHIN_SECONDS <= containers.now - NOW < 2 * READY_WITHIN_SECONDS
 
 
 def test_one_that_never_comes_back_is_given_up_after_three_restarts() -> None:
@@ -94,14 +123,17 @@ def test_one_that_runs_for_a_moment_is_not_ready() -> None:
     assert containers.acts == ["start"] * MOST_RESTARTS
 
 
-def test_one_that_the_engine_refuses_to_start_is_given_up_and_the_next_one_mended() -> None:
-    containers = Containers(well_at=1)
-    both = mender(containers, {}, lambda _: None)
+@pytest.mark.parametrize("finding", [NOT_STARTED, STOPPED])
+def test_a_start_that_the_engine_refuses_is_no_restart_and_the_next_one_is_mended(finding: Finding) -> None:
+    containers, kept = Containers(well_at=1), list[History]()
+    both = mender(containers, {}, kept.append)
     containers.refuses = True
-    assert not both.mend(STOPPED)
-    assert containers.acts == ["start"] * MOST_RESTARTS
+    assert not both.mend(finding)
+    assert containers.acts == ["start"]
+    assert kept[-1:] in ([], [{}])
     containers.refuses = False
     assert both.mend(Finding("kafka", Reason.STOPPED, "exited with 1"))
+    assert kept[-1] == {"kafka": [containers.now - 5.0]}
 
 
 def test_restarts_of_earlier_runs_count() -> None:

@@ -45,7 +45,7 @@ digest() { printf %s "$(value "$1")" | sha256sum | cut -d' ' -f1; }
 for name in kafka-admin kafka-ingest kafka-sink kafka-stream kafka-auditor \
     cassandra-admin cassandra-batch cassandra-auditor \
     postgres-admin postgres-stream postgres-exporter postgres-auditor redis-batch redis-exporter grafana-admin \
-    airflow-postgres-admin airflow-postgres airflow-admin; do
+    airflow-postgres-admin airflow-postgres airflow-admin batch-push airflow-push; do
     once "$name-password" hex 24
 done
 for name in s3-root s3-sink s3-batch airflow-api; do
@@ -64,6 +64,11 @@ for name in "admin:$(told POSTGRES_ADMIN)" stream:stream_etl auditor:auditor; do
 done
 printf 'postgresql+psycopg2://airflow:%s@airflow-postgres:5432/airflow' "$(value airflow-postgres-password)" |
     derived airflow-postgres-dsn
+# What a client that logs in sends.
+for account in batch:batch-etl airflow:airflow; do
+    printf '%s:%s' "${account#*:}" "$(value "${account%:*}-push-password")" | base64 | tr -d '\n' |
+        derived "${account%:*}-push-login"
+done
 printf 'redis://batch-etl:%s@redis:6379/0' "$(value redis-batch-password)" | derived redis-batch-url
 printf '{"redis://exporter@redis:6379": "%s"}' "$(value redis-exporter-password)" | derived redis-exporter-passwords
 derived redis-users <<USERS

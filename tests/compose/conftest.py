@@ -130,10 +130,20 @@ def airflow(stack: ComposeStack) -> Airflow:
 
 @pytest.fixture(scope="session")
 def ran(stack: ComposeStack, loaded: Loaded, airflow: Airflow) -> dict[str, str]:
-    """Let the schedule run each of its DAGs once; return the runs by DAG. Before that, s3-sink is killed."""
+    """Let the schedule run each of its DAGs once; return the runs by DAG. Before that, s3-sink is killed.
+
+    One of them comes before the first run of pins_runtime, and waits for it.
+    """
+    airflow.unpause("pins_housekeeping")
+    early = airflow.first_scheduled("pins_housekeeping")
+    wait_for(
+        lambda: airflow.tasks("pins_housekeeping", early)["runtime_is_up"] == "up_for_reschedule",
+        "a DAG that waits",
+    )
+    runs = {"pins_runtime": airflow.scheduled("pins_runtime")}
     stack.docker.run("kill", stack.container("s3-sink"))
     stack.compose("run", "--rm", "--no-TTY", "emulator", "stream", *TRAFFIC)
-    runs = {"pins_health": airflow.scheduled("pins_health")}
+    runs["pins_health"] = airflow.scheduled("pins_health")
     # What is archived only after the scheduled batch has looked is the next batch's work.
     wait_for(stack.archived, "all pins in the archive")
     runs |= {dag_id: airflow.scheduled(dag_id) for dag_id in ("pins_batch", "pins_housekeeping")}

@@ -76,14 +76,15 @@ class Airflow:
         started = time.monotonic()
         self.unpause(dag_id)
         try:
-            run_id = self._first_scheduled(dag_id)
+            run_id = self.first_scheduled(dag_id)
             assert self.ended(dag_id, run_id, within) == "success", self.tasks(dag_id, run_id)
         finally:
             self.pause(dag_id)
         self.seconds[dag_id] = round(time.monotonic() - started)
         return run_id
 
-    def _first_scheduled(self, dag_id: str) -> str:
+    def first_scheduled(self, dag_id: str) -> str:
+        """Wait for a run that the schedule began, and return its id."""
         path = f"/dags/{dag_id}/dagRuns?run_type=scheduled"
         runs = wait_for(lambda: self.ask("GET", path)["dag_runs"], f"a scheduled run of {dag_id}")
         return str(runs[0]["dag_run_id"])
@@ -118,6 +119,11 @@ class Airflow:
         """Return the state of each task of a run."""
         told = self.ask("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances")
         return {task["task_id"]: task["state"] for task in told["task_instances"]}
+
+    def began(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """Return when a task began, as ISO 8601."""
+        task = self.ask("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}")
+        return str(task["start_date"])
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """Return what a task returned."""

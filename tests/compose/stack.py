@@ -18,9 +18,9 @@ from native_stack.settings import REPOSITORY
 ALWAYS = frozenset(
     {
         "kafka", "s3", "cassandra", "postgres", "redis", "ingest-api", "s3-sink", "stream-etl", "edge",
-        "socket-proxy", "prometheus", "alertmanager", "pushgateway", "node-exporter", "postgres-exporter",
-        "redis-exporter", "statsd-exporter", "grafana", "airflow-postgres", "airflow-api-server",
-        "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer",
+        "socket-proxy", "push-proxy", "prometheus", "alertmanager", "pushgateway", "node-exporter",
+        "postgres-exporter", "redis-exporter", "statsd-exporter", "grafana", "airflow-postgres",
+        "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer",
     }
 )  # fmt: skip
 MIB = 1024 * 1024

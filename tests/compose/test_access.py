@@ -1,5 +1,7 @@
 """Who may do what: each service's own account, in its own container, tries what it must not."""
 
+import re
+
 import pytest
 
 from compose.conftest import Loaded
@@ -55,6 +57,11 @@ async def main():
     await connection.execute("{statement}")
 
 asyncio.run(main())
+"""
+PUSH = """
+import sys
+from urllib.request import urlopen
+urlopen(f"http://{sys.argv[1]}:9091/metrics/job/batch-etl", data=b"x 1\\n", timeout=10)
 """
 SETTINGS = {
     "ingest-api": ("ingest_api.settings", "IngestSettings"),
@@ -120,6 +127,15 @@ def test_a_service_may_do_nothing_else(
     code, said = attempted(stack, service, script, arguments)
     assert code != 0
     assert why in said, said
+
+
+def test_the_pushgateway_takes_nothing_from_a_stranger_and_is_reached_by_the_push_proxy_alone(
+    stack: ComposeStack,
+) -> None:
+    push = ["exec", "--no-TTY", "s3-sink", "python", "-c", PUSH]
+    assert "401" in stack.attempt(*push, "push-proxy").stderr
+    # No such name in its network: how a resolver puts that differs.
+    assert re.search("not known|name resolution", stack.attempt(*push, "pushgateway").stderr)
 
 
 def test_redis_knows_nobody_without_a_password(stack: ComposeStack) -> None:

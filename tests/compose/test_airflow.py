@@ -1,5 +1,8 @@
 """The schedule on the real stack: what each DAG does, and who may ask."""
 
+from datetime import datetime
+from urllib.parse import quote
+
 import pytest
 
 from compose.schedule import Airflow, wait_for
@@ -72,9 +75,31 @@ def test_a_killed_container_comes_back(stack: ComposeStack, airflow: Airflow, ra
     assert stack.health("s3-sink") == "healthy"
 
 
+def test_a_dag_waits_for_the_first_good_run_of_the_runtime(airflow: Airflow, ran: dict[str, str]) -> None:
+    runtime = airflow.ask("GET", f"/dags/pins_runtime/dagRuns/{quote(ran['pins_runtime'])}")
+    assert runtime["run_type"] == "scheduled", "nobody asked for it"
+    began = airflow.began("pins_housekeeping", ran["pins_housekeeping"], "delete_the_old")
+    assert datetime.fromisoformat(began) > datetime.fromisoformat(runtime["end_date"])
+
+
+def test_a_container_that_somebody_paused_is_left_alone(
+    stack: ComposeStack, airflow: Airflow, ran: dict[str, str]
+) -> None:
+    stack.compose("pause", "redis-exporter")
+    try:
+        assert airflow.run("pins_health")[1] == "success"
+        assert stack.inspect("redis-exporter")["State"]["Status"] == "paused"
+    finally:
+        stack.compose("unpause", "redis-exporter")
+
+
 def test_a_batch_is_loaded_and_adds_up(airflow: Airflow, ran: dict[str, str]) -> None:
     run = ran["pins_batch"]
-    assert airflow.tasks("pins_batch", run) == {"load": "success", "account": "success"}
+    assert airflow.tasks("pins_batch", run) == {
+        "runtime_is_up": "success",
+        "load": "success",
+        "account": "success",
+    }
     counts = airflow.result("pins_batch", run, "account")
     assert counts["read"] == 500
     assert counts["read"] == counts["clean"] + counts["duplicate"] + counts["rejected"]
@@ -92,7 +117,11 @@ def test_a_tasks_log_is_that_of_its_container(airflow: Airflow, ran: dict[str, s
 def test_a_second_batch_finds_nothing_to_do(airflow: Airflow, ran: dict[str, str]) -> None:
     run, state = airflow.run("pins_batch")
     assert state == "success"
-    assert airflow.tasks("pins_batch", run) == {"load": "skipped", "account": "skipped"}
+    assert airflow.tasks("pins_batch", run) == {
+        "runtime_is_up": "success",
+        "load": "skipped",
+        "account": "skipped",
+    }
 
 
 def test_make_start_starts_streaming_where_it_does_not_run_and_touches_nothing_else(

@@ -65,7 +65,11 @@ def test_a_batch_that_fails_is_told_until_one_ends_well(stack: ComposeStack, air
         run, state = airflow.run("pins_batch")
         assert state == "failed"
         # Its arguments are wrong, so it is not tried again; the catalogue is not published.
-        assert airflow.tasks("pins_batch", run) == {"load": "failed", "account": "upstream_failed"}
+        assert airflow.tasks("pins_batch", run) == {
+            "runtime_is_up": "success",
+            "load": "failed",
+            "account": "upstream_failed",
+        }
         assert "batch-etl ended with 2: its arguments are wrong" in airflow.log("pins_batch", run, "load")
         heard = told(stack, "DagFailed", dag_id="pins_batch")
     assert "pins_batch" in heard["annotations"]["summary"]

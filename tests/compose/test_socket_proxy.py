@@ -44,6 +44,9 @@ def test_a_job_can_be_started_awaited_looked_at_and_read(stack: ComposeStack, lo
         ("POST", "/containers/{}/update"),
         ("POST", "/containers/{}/kill"),
         ("POST", "/containers/other-1/stop"),
+        # Another project's, whose name begins as this one's: it is compose that tells which is meant.
+        ("POST", "/containers/pinflow-redis-1/stop"),
+        ("GET", "/containers/pinflow-redis-1/json"),
         ("DELETE", "/containers/{}"),
         ("PUT", "/containers/{}/archive?path=/"),
         ("GET", "/containers/{}/archive?path=/run/secrets"),

@@ -20,7 +20,7 @@ from native_stack.observers import OBSERVABILITY, OBSERVERS, SCRAPED_SERVICES
 from native_stack.requirements import find_observer
 from prometheus_client import CollectorRegistry
 from s3_sink.metrics import SinkMetrics
-from s3_sink.stops import ChainStop
+from s3_sink.stops import PartitionStop
 from service_runtime.readiness import Readiness
 from service_runtime.service import process_registry
 from stream_etl.metrics import StreamMetrics
@@ -32,7 +32,7 @@ REPOSITORY = Path(__file__).parents[2]
 PROMETHEUS = OBSERVABILITY / "prometheus"
 PROMISES = {f"P{number}" for number in range(1, 8)}
 REASON = "{{ $labels.reason }}"
-STOPS = {"SinkPartitionStopped": ChainStop, "StreamStopped": StreamStop}
+STOPS = {"SinkPartitionStopped": PartitionStop, "StreamStopped": StreamStop}
 # What others export. Those of Kafka and Cassandra are named by ourselves, in jmx/.
 THIRD_PARTY = {
     *("up", "ALERTS", "push_time_seconds"),

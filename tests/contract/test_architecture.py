@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from s3_sink.stops import ChainStop
+from s3_sink.stops import PartitionStop
 from stream_etl.stops import StreamStop
 
 REPOSITORY = Path(__file__).parents[2]
@@ -61,9 +61,11 @@ def test_every_module_imports_without_an_environment(module: str) -> None:
     importlib.import_module(module)
 
 
-@pytest.mark.parametrize(("service", "stop", "least"), [("sink", ChainStop, 5), ("stream", StreamStop, 3)])
+@pytest.mark.parametrize(
+    ("service", "stop", "least"), [("sink", PartitionStop, 5), ("stream", StreamStop, 3)]
+)
 def test_every_named_stop_has_its_runbook(
-    service: str, stop: type[ChainStop | StreamStop], least: int
+    service: str, stop: type[PartitionStop | StreamStop], least: int
 ) -> None:
     reasons = {each.reason for each in stop.__subclasses__()}
     assert len(reasons) >= least

@@ -175,6 +175,48 @@ def test_every_container_is_hardened_and_nobody_elses_image_is_taken_for_ours() 
         assert ("build" in service) == ours, name
 
 
+def test_a_start_that_a_slow_machine_delays_is_waited_for() -> None:
+    for name, service in services():
+        check = service.get("healthcheck")
+        if check and not check.get("disable"):
+            # Its first success ends it: a fast machine waits no longer for that.
+            assert check["start_period"] == "5m", name
+        build = service.get("build", {})
+        if service["image"].startswith("pinflow/") and not check and "dockerfile" in build:
+            dockerfile = (COMPOSE / build["context"] / build["dockerfile"]).read_text()
+            assert "HEALTHCHECK" not in dockerfile or "--start-period=300s" in dockerfile, name
+
+
+def test_what_may_read_a_log_again_before_it_answers_says_how_far_it_is() -> None:
+    checks = {
+        f"{path.name} {name}": service["healthcheck"]["test"]
+        for path in (*INCLUDED, *OVERLAYS)
+        for name, service in services([path])
+        if name.startswith(("kafka", "cassandra", "postgres", "airflow-postgres"))
+        and "healthcheck" in service
+    }
+    assert len(checks) >= 8
+    assert {
+        name for name, check in checks.items() if check[:3] != ["CMD", "sh", "/etc/pinflow/check.sh"]
+    } == {
+        # Not a server of the line: it reads no log.
+        "observability.yaml postgres-exporter"
+    }
+
+
+def test_only_the_push_proxy_and_prometheus_reach_the_pushgateway() -> None:
+    everything = dict(services())
+    (network,) = everything["pushgateway"]["networks"]
+    reaching = {name for name, service in everything.items() if network in service.get("networks", ())}
+    assert reaching == {"pushgateway", "push-proxy", "prometheus"}
+
+
+def test_the_socket_proxy_is_told_the_projects_name_and_knows_no_other() -> None:
+    told = dict(services())["socket-proxy"]["environment"]["PINFLOW_PROJECT"]
+    assert told == dict(services())["airflow-scheduler"]["environment"]["PINFLOW_PROJECT"]
+    assert "containers/pinflow" not in (COMPOSE / "edge/socket-proxy.Caddyfile").read_text()
+
+
 def test_only_what_runs_tasks_reaches_the_socket_proxy() -> None:
     reaching = {name for name, service in services() if "scheduler" in service.get("networks", ())}
     assert reaching == {"socket-proxy", "airflow-scheduler", "airflow-triggerer"}

@@ -23,6 +23,7 @@ def test_every_exit_code_of_the_job_means_something_to_the_schedule(exits: Modul
         "DONE": "DONE",
         "NOTHING_TO_DO": "SKIPPED",
         "SET_ASIDE": "WARNED",
+        "OUT_OF_MEMORY": "FAILED",
         "RETRY": "AGAIN",
         "INTERRUPTED": "AGAIN",
         "TERMINATED": "AGAIN",

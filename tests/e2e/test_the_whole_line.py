@@ -30,7 +30,7 @@ from reconcile.demo.live import LiveSide, read_live_side
 from reconcile.expected import Expected, expected, identity
 from reconcile.offsets import OffsetRange, Position, RecordId
 from reconcile.rejected import RejectedPin
-from reconcile.topic import log_ends, read_topic
+from reconcile.topic import log_ends, read_topic, topic_log
 from service_runtime.s3 import s3_bucket
 from service_runtime.testing.proxy import StallingProxy
 
@@ -168,7 +168,9 @@ async def _assert_archived_once(
     stack: Stack, span: OffsetRange, topic: dict[Position, ConsumerRecord]
 ) -> None:
     async with s3_bucket(archive_settings(stack)) as store:
-        archived = await archived_within(store, span, seconds=60)
+        archived = await archived_within(
+            store, await topic_log(topic_settings(stack), "pins"), span, seconds=60
+        )
     positions = Counter((record.partition, record.offset) for record in archived)
     assert positions.keys() == topic.keys(), "every offset is in the archive"
     assert set(positions.values()) == {1}, "no offset is there twice"

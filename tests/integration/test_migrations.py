@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 from aiohttp import ClientSession, web
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -18,12 +19,14 @@ from botocore.credentials import Credentials
 from cassandra.cluster import Cluster
 from cassandra.protocol import InvalidRequest
 from fresh_database import fresh_database
+from ingest_api.settings import IngestSettings
 from migrations import bucket, cassandra, kafka_topics, postgres, versions
 from migrations.errors import RefusedError, StoreNotAtomicError
 from migrations.progress import Plan
 from migrations.settings import MigrateSettings
 from migrations.versions import Migration
 from native_stack.stack import Stack
+from service_runtime.kafka_producer import InvalidRecordError
 from service_runtime.s3 import s3_client
 
 pytestmark = pytest.mark.must(17)
@@ -81,13 +84,13 @@ async def kafka_admin(settings: MigrateSettings) -> AsyncIterator[AIOKafkaAdminC
         await admin.close()
 
 
-async def config_where(admin: AIOKafkaAdminClient, topic: str, retention_ms: str) -> dict[str, str]:
-    """Return the configuration once it has that retention: the broker hears of changes a bit later."""
+async def config_where(admin: AIOKafkaAdminClient, topic: str, name: str, value: str) -> dict[str, str]:
+    """Return the configuration once it has that value: the broker hears of changes a bit later."""
     async with asyncio.timeout(20):
         while True:
             (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
             config = {entry[0]: entry[1] for entry in answer.resources[0][4]}
-            if config["retention.ms"] == retention_ms:
+            if config[name] == value:
                 return config
             await asyncio.sleep(0.1)
 
@@ -100,13 +103,47 @@ async def test_a_configuration_that_was_changed_is_put_back_and_what_others_set_
     async with kafka_admin(wanted) as admin:
         changed = {"retention.ms": "1000", "segment.ms": "60000"}
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, wanted.kafka_topic, changed)])
-        await config_where(admin, wanted.kafka_topic, "1000")
+        await config_where(admin, wanted.kafka_topic, "retention.ms", "1000")
         again = Recorder()
         await kafka_topics.migrate(wanted, again)
-        config = await config_where(admin, wanted.kafka_topic, "604800000")
+        config = await config_where(admin, wanted.kafka_topic, "retention.ms", "604800000")
     assert again.changes == [f"alter topic {wanted.kafka_topic}"]
     assert config["message.timestamp.type"] == "LogAppendTime"
     assert config["segment.ms"] == "60000"
+
+
+async def test_a_topic_of_an_earlier_version_gets_what_it_lacks(settings: Build) -> None:
+    wanted, _ = kafka_topics.wanted_topics(settings())
+    earlier = {"message.timestamp.type": "LogAppendTime", "retention.ms": "604800000"}
+    async with kafka_admin(settings()) as admin:
+        await admin.create_topics([NewTopic(wanted.name, wanted.partitions, 1, topic_configs=earlier)])
+        await kafka_topics.migrate(settings(), changes := Recorder())
+        assert changes.changes == [f"alter topic {wanted.name}", f"create topic {wanted.name}.dead-letter"]
+        config = await config_where(admin, wanted.name, "max.decompressed.message.bytes", "4194304")
+    assert config.items() >= wanted.config.items()
+    await kafka_topics.migrate(settings(), again := Recorder())
+    assert again.changes == []
+
+
+async def test_a_record_that_inflates_beyond_the_bound_is_refused_and_the_largest_batch_passes(
+    settings: Build,
+) -> None:
+    """Case 08: 100 MiB of one letter, some 20 KB on the wire. ingest-api's own batches are untouched."""
+    topic, address = settings().kafka_topic, settings().kafka_bootstrap_servers
+    await kafka_topics.migrate(settings(), Plan(dry_run=False))
+    options: dict[str, Any] = {"bootstrap_servers": address, "acks": "all", "compression_type": "zstd"}
+    async with AIOKafkaProducer(**options, max_request_size=2**30) as producer:
+        with pytest.raises(InvalidRecordError):
+            await producer.send_and_wait(topic, b'{"a":"%s"}' % (b"x" * 100 * 2**20), partition=0)
+
+    largest = IngestSettings().batch_max_bytes
+    async with AIOKafkaProducer(**options, enable_idempotence=True, max_batch_size=largest) as producer:
+        batch = producer.create_batch()
+        while batch.append(key=b"pin", value=b"x" * 62_000, timestamp=None):
+            pass
+        assert batch.size() > largest - 64 * 1024
+        ack = await (await producer.send_batch(batch, topic, partition=0))
+    assert ack.offset == 0, "nothing of the refused record was kept"
 
 
 @pytest.mark.parametrize("partitions", [3, 12])
@@ -244,7 +281,8 @@ async def test_two_migrators_at_once_apply_each_file_once(settings: Build) -> No
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'pinterest'"
         )
         await connection.close()
-    assert [change for each in recorders for change in each.changes] == ["apply to PostgreSQL"] * 2
+    files = versions.load(postgres.FOLDER)
+    assert [change for each in recorders for change in each.changes] == ["apply to PostgreSQL"] * len(files)
     assert {row["table_name"] for row in tables} == {
         "pin_windows",
         "poster_sessions",
@@ -253,6 +291,7 @@ async def test_two_migrators_at_once_apply_each_file_once(settings: Build) -> No
         "late_pins",
         "stream_batches",
         "stream_positions",
+        "stream_staging",
         "schema_migrations",
     }
 

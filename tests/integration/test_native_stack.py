@@ -13,6 +13,7 @@ import aioboto3
 import psutil
 import pytest
 from botocore.exceptions import ClientError
+from native_environment import native_environment
 from native_stack.credentials import S3_SINK_KEY_ID
 from native_stack.errors import NativeError, PortTakenError, ProgramError
 from native_stack.processes import still_alive
@@ -55,15 +56,9 @@ def none_left(processes: list[psutil.Process]) -> bool:
 
 
 def native(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
-    settings = stack.settings
-    ports = {
-        settings.variable(name): str(getattr(settings, name))
-        for name in type(settings).model_fields
-        if name.endswith("_port")
-    }
     return subprocess.Popen(
         [console_script("native"), *arguments],
-        env=os.environ | ports | {"PINFLOW_STATE_DIR": str(settings.state_dir)},
+        env=os.environ | native_environment(stack.settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -16,6 +16,8 @@ TIMEOUT_SECONDS = 30
 SETTLED_SECONDS = 5.0
 # The socket proxy's own answers when it does not reach the engine.
 BEHIND_THE_PROXY = {502, 503, 504}
+# How a health check begins that has not succeeded since the start, and sees that the container works on it.
+PROGRESS = "progress: "
 # Longer than the longest stop_grace_period of the compose files.
 STOP_SECONDS = 90
 
@@ -50,11 +52,22 @@ class ContainerState:
     "RFC 3339 with nanoseconds."
     last_probe: str
     "What its health check printed last."
+    error: str = ""
+    "Why the engine refused its last start."
+    progress: str = ""
+    "How far its start has come: of the last health checks, what one said of that (deploy/compose/check.sh)."
 
     @property
     def is_running(self) -> bool:
         """Whether its process runs."""
         return self.status in {"running", "paused", "restarting"}
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it is on its way: within its start period, or at work on what it answers with."""
+        return self.status == "running" and (
+            self.health == "starting" or (self.health == "unhealthy" and bool(self.progress))
+        )
 
     @property
     def is_ready(self) -> bool:
@@ -66,7 +79,7 @@ class ContainerState:
         """In words, what it does in place of being ready."""
         if not self.is_running:
             memory = ", for its memory" if self.out_of_memory else ""
-            return f"{self.status} with {self.exit_code}{memory}"
+            return self.error or f"{self.status} with {self.exit_code}{memory}"
         probe = f": {self.last_probe}" if self.last_probe else ""
         return f"{self.health or self.status}{probe}"
 
@@ -102,7 +115,7 @@ class Engine:
         """What the container does now."""
         state = self._call("inspect_container", service)["State"]
         health = state.get("Health") or {}
-        probes = health.get("Log") or [{}]
+        probes = [str(probe.get("Output", "")).strip() for probe in health.get("Log") or [{}]]
         return ContainerState(
             service=service,
             status=state["Status"],
@@ -110,7 +123,9 @@ class Engine:
             exit_code=state["ExitCode"],
             out_of_memory=state["OOMKilled"],
             started_at=_nanoseconds(state["StartedAt"]),
-            last_probe=str(probes[-1].get("Output", "")).strip(),
+            last_probe=probes[-1],
+            error=state.get("Error", ""),
+            progress=next((probe for probe in reversed(probes) if probe.startswith(PROGRESS)), ""),
         )
 
     def start(self, service: str) -> None:

@@ -17,6 +17,7 @@ MEANINGS: dict[int, tuple[Outcome, str]] = {
     0: (Outcome.DONE, "done"),
     10: (Outcome.SKIPPED, "nothing to do"),
     11: (Outcome.WARNED, "done, with input set aside: docs/runbooks/batch-sets-input-aside.md"),
+    12: (Outcome.FAILED, "its memory does not suffice: docs/runbooks/batch-lacks-memory.md"),
     75: (Outcome.AGAIN, "a dependency stayed away: docs/runbooks/batch-exits-75.md"),
     130: (Outcome.AGAIN, "it was interrupted"),
     137: (Outcome.AGAIN, "it was killed, by a person or for its memory"),

@@ -13,11 +13,14 @@ HOST = "host"
 class Reason(StrEnum):
     """Of what; the label `reason` of `pinflow_health_sick`."""
 
+    NOT_STARTED = "not-started"
     STOPPED = "stopped"
     UNHEALTHY = "unhealthy"
     STANDS_STILL = "stands-still"
     CHECKPOINT_OLD = "checkpoint-old"
     MISSING = "missing"
+    PAUSED = "paused"
+    STARTS = "starts"
     WAITS = "waits"
     LAGS = "lags"
     DISK_FULL = "disk-full"
@@ -25,8 +28,14 @@ class Reason(StrEnum):
 
     @property
     def is_mended_by_a_restart(self) -> bool:
-        """Whether a restart may help; what waits or lags has a cause elsewhere and would only lose time."""
-        return self in {Reason.STOPPED, Reason.UNHEALTHY, Reason.STANDS_STILL, Reason.CHECKPOINT_OLD}
+        """Whether a start or restart may help; what waits or lags has a cause elsewhere."""
+        return self in {
+            Reason.NOT_STARTED,
+            Reason.STOPPED,
+            Reason.UNHEALTHY,
+            Reason.STANDS_STILL,
+            Reason.CHECKPOINT_OLD,
+        }
 
     @property
     def is_told_by_an_alert(self) -> bool:
@@ -36,7 +45,7 @@ class Reason(StrEnum):
     @property
     def may_pass(self) -> bool:
         """Whether it may end by itself, when what it waits for comes back."""
-        return self in {Reason.WAITS, Reason.LAGS, Reason.UNKNOWN}
+        return self in {Reason.STARTS, Reason.WAITS, Reason.LAGS, Reason.UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -72,18 +81,24 @@ ALERTS = {
 
 def of_container(state: ContainerState, awaited: Mapping[str, str]) -> Finding | None:
     """What a container's state says; `awaited` is what it says itself it waits for, with the reason."""
-    if not state.is_running:
-        return Finding(state.service, Reason.STOPPED, state.said)
+    if state.status == "running":
+        return _of_health(state, awaited)
+    if state.status == "paused":
+        return Finding(state.service, Reason.PAUSED, "left alone until somebody unpauses it")
     if state.status == "restarting":
         return Finding(state.service, Reason.UNHEALTHY, f"it dies and starts again and again: {state.said}")
-    if state.status == "paused":
-        return Finding(state.service, Reason.UNHEALTHY, "it is paused")
+    ended = Reason.NOT_STARTED if state.status == "created" else Reason.STOPPED
+    return Finding(state.service, ended, state.said)
+
+
+def _of_health(state: ContainerState, awaited: Mapping[str, str]) -> Finding | None:
     if state.health != "unhealthy":
         return None
+    if state.is_starting:
+        return Finding(state.service, Reason.STARTS, state.progress)
     if awaited:
-        return Finding(
-            state.service, Reason.WAITS, "; ".join(f"{name}: {why}" for name, why in awaited.items())
-        )
+        waits = "; ".join(f"{name}: {why}" for name, why in awaited.items())
+        return Finding(state.service, Reason.WAITS, waits)
     return Finding(state.service, Reason.UNHEALTHY, state.last_probe or "its health check fails")
 
 
@@ -103,10 +118,14 @@ def of_alerts(firing: Iterable[Mapping[str, str]]) -> list[Finding]:
 
 
 def together(containers: Iterable[Finding], alerts: Iterable[Finding]) -> list[Finding]:
-    """Both, without what an alert says of a container that is known to be sick: it explains that."""
+    """Both, without what an alert says of a container that a state explains.
+
+    One that somebody paused is not sick: it is left out, with all that its rest makes an alert say of it.
+    """
     first = list(containers)
     known = {finding.container for finding in first}
-    return first + [finding for finding in alerts if finding.container not in known]
+    sick = [finding for finding in first if finding.reason is not Reason.PAUSED]
+    return sick + [finding for finding in alerts if finding.container not in known]
 
 
 def awaited(report: Mapping[str, Any]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pinflow_airflow.migrate import airflow
+from pinflow_airflow.runtime import RUNTIME
 
 KEPT = timedelta(days=30)
 LOGS = Path("/var/log/airflow")
@@ -13,7 +14,9 @@ LOGS = Path("/var/log/airflow")
 def main() -> None:
     """Delete; end with the exit code of Airflow's command line when it fails."""
     before = datetime.now(UTC) - KEPT
-    airflow("db", "clean", "--clean-before-timestamp", before.isoformat(), "--skip-archive", "--yes")
+    old = ["--clean-before-timestamp", before.isoformat(), "--skip-archive", "--yes"]
+    # Its first good run opened the other DAGs, whenever that was.
+    airflow("db", "clean", *old, "--exclude-dag-ids", RUNTIME)
     print(f"deleted {old_logs(LOGS, before.timestamp())} log files", file=sys.stderr)  # noqa: T201
 
 

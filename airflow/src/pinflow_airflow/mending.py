@@ -1,4 +1,4 @@
-"""Restarting what is sick: a bounded number of times, remembered from run to run."""
+"""Starting and restarting what is sick; restarts a bounded number of times, remembered from run to run."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ from pinflow_airflow.health import Finding, Reason
 log = logging.getLogger(__name__)
 MOST_RESTARTS = 3
 WITHIN_SECONDS = 3600.0
-# The slowest to start is Spark's, a minute on a busy host.
+# Then others have their turn. Whoever is still starting is no worse for that: the next run looks again.
 READY_WITHIN_SECONDS = 150.0
 POLL_SECONDS = 2.0
 # When each container was restarted, in seconds since the epoch.
@@ -49,24 +49,43 @@ class Mender:
         self._sleep = sleep
 
     def mend(self, finding: Finding) -> bool:
-        """Restart it until it is ready; return False once its restarts are used up."""
+        """Restart it until it is ready, or on its way; return False when it does not come back.
+
+        A first start is no restart, nor is one that the engine refuses: nothing has run.
+        """
         container = finding.container
-        while len(self._history.get(container, ())) < MOST_RESTARTS:
-            self._note(container)
-            log.info("%s: restart %d of %d", finding, len(self._history[container]), MOST_RESTARTS)
-            try:
-                # A stop that hangs must not hold up a container that does not even run.
-                (self._engine.start if finding.reason is Reason.STOPPED else self._engine.restart)(container)
-            except EngineRefused as error:
-                log.warning("%s", error)
-                continue
+        while True:
+            is_restart = finding.reason is not Reason.NOT_STARTED
+            if is_restart and len(self._history.get(container, ())) >= MOST_RESTARTS:
+                log.error("%s: given up: restarted %d times within the hour", finding, MOST_RESTARTS)
+                return False
+            if not self._started(finding, is_restart=is_restart):
+                return False
             state = self._awaited(container)
-            if state.is_ready:
-                log.info("%s is ready", container)
+            if state.is_ready or state.is_starting:
+                log.info("%s is %s", container, "ready" if state.is_ready else f"on its way: {state.said}")
                 return True
             log.warning("%s is not ready but %s", container, state.said)
-        log.error("%s: given up: restarted %d times within the hour", finding, MOST_RESTARTS)
-        return False
+            finding = Finding(container, Reason.UNHEALTHY if state.is_running else Reason.STOPPED, state.said)
+
+    def _started(self, finding: Finding, *, is_restart: bool) -> bool:
+        """Start or restart it; return False when the engine refuses, which the next run tries again."""
+        container, before = finding.container, self._history
+        if is_restart:
+            self._note(container)
+            log.info("%s: restart %d of %d", finding, len(self._history[container]), MOST_RESTARTS)
+        else:
+            log.info("%s: its first start", finding)
+        # A stop that hangs must not hold up a container that does not even run.
+        runs = finding.reason not in {Reason.NOT_STARTED, Reason.STOPPED}
+        try:
+            (self._engine.restart if runs else self._engine.start)(container)
+        except EngineRefused as error:
+            log.warning("%s", error)
+            self._history = before
+            self._remember(before)
+            return False
+        return True
 
     def _note(self, container: str) -> None:
         # Written down first: a task that dies over a restart has used it.

@@ -15,7 +15,8 @@ HOST = "airflow-postgres"
 ROLE = "airflow"
 PERSON = "admin"
 POOLS = Path("/etc/pinflow/pools.json")
-WAIT_SECONDS = 120
+# `up` fails when this does: a machine may be slow to make a database.
+WAIT_SECONDS = 600
 POLL_SECONDS = 1
 
 

@@ -84,6 +84,10 @@ class StartContainer(BaseOperator):
         if state.is_ready:
             self.log.info("%s is ready since %s: nothing to do", self.service, state.started_at)
             return
+        if state.status == "paused":
+            raise AirflowFailException(
+                f"{self.service} is paused: `docker compose unpause {self.service}`, then clear this task"
+            )
         engine.start(self.service)
         self.defer(
             trigger=ContainerIsReady(self.service, self.ready_within.total_seconds()), method_name="waited"

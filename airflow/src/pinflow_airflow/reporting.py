@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, pushadd_to_gateway
 
 from pinflow_airflow import settings
 from pinflow_airflow.metrics import DagMetrics
+from pinflow_airflow.pushing import as_airflow
 
 PUSH_TIMEOUT_SECONDS = 5
 
@@ -34,4 +35,5 @@ class Reports:
             grouping_key={"dag_id": context["dag"].dag_id},
             registry=registry,
             timeout=PUSH_TIMEOUT_SECONDS,
+            handler=as_airflow,
         )

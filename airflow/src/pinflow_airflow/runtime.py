@@ -1,11 +1,13 @@
 """The containers, in the order in which they start; tests/contract holds them to the compose files."""
 
+# The DAG that starts them.
+RUNTIME = "pins_runtime"
 SERVERS = ("kafka", "s3", "cassandra", "postgres", "redis")
 MIGRATIONS = "migrate"
 SERVICES = ("ingest-api", "s3-sink", "stream-etl", "edge")
 OBSERVERS = (
-    "pushgateway", "alertmanager", "node-exporter", "postgres-exporter", "redis-exporter", "statsd-exporter",
-    "prometheus", "grafana",
+    "pushgateway", "push-proxy", "alertmanager", "node-exporter", "postgres-exporter", "redis-exporter",
+    "statsd-exporter", "prometheus", "grafana",
 )  # fmt: skip
 # What the tasks that use these words stand on, but for the scheduler and the API server that run them.
 SCHEDULING = ("socket-proxy", "airflow-postgres", "airflow-dag-processor", "airflow-triggerer")

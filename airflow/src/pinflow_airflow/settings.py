@@ -1,6 +1,7 @@
 """Where things are, as the compose file tells it; read when needed, so that an import needs nothing."""
 
 import os
+from pathlib import Path
 
 
 def project() -> str:
@@ -21,6 +22,11 @@ def prometheus_url() -> str:
 def pushgateway_url() -> str:
     """Address of the Pushgateway."""
     return _told("PINFLOW_PUSHGATEWAY_URL")
+
+
+def push_password() -> str:
+    """Password of the account that writes to the Pushgateway."""
+    return Path(_told("PINFLOW_PUSH_PASSWORD_FILE")).read_text()
 
 
 def elsewhere() -> frozenset[str]:

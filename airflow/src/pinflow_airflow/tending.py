@@ -14,6 +14,7 @@ from pinflow_airflow.health import Finding
 from pinflow_airflow.looking import look, tell_figures
 from pinflow_airflow.mending import History, Mender, recent
 from pinflow_airflow.metrics import HealthMetrics
+from pinflow_airflow.pushing import as_airflow
 
 log = logging.getLogger(__name__)
 # Seen under Admin, Variables; deleted, it gives every container its restarts again.
@@ -76,7 +77,11 @@ def _push(remaining: Sequence[Finding]) -> None:
     HealthMetrics(registry).tell([(f.container, f.reason.value) for f in remaining], restarts)
     # In place of what the last run pushed: who is well again is not in it.
     push_to_gateway(
-        settings.pushgateway_url(), job="pins_health", registry=registry, timeout=PUSH_TIMEOUT_SECONDS
+        settings.pushgateway_url(),
+        job="pins_health",
+        registry=registry,
+        timeout=PUSH_TIMEOUT_SECONDS,
+        handler=as_airflow,
     )
 
 

@@ -51,7 +51,7 @@ class ContainerEnds(BaseTrigger):
 
 
 class ContainerIsReady(BaseTrigger):
-    """Fires when a container is ready, has ended, or has had its time."""
+    """Fires when a container is ready, has ended, or has had its time; while it is starting, none passes."""
 
     def __init__(self, service: str, seconds: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's
@@ -68,6 +68,8 @@ class ContainerIsReady(BaseTrigger):
         await asyncio.sleep(SETTLED_SECONDS)
         while True:
             state = await patiently(self, lambda: Engine.told().look(self.service))
+            if state.is_starting:
+                deadline = time.monotonic() + self.seconds
             if state.is_ready or not state.is_running or time.monotonic() > deadline:
                 break
             await asyncio.sleep(POLL_SECONDS)
