@@ -1,7 +1,14 @@
+import re
+from pathlib import Path
+
 from migrations.kafka_topics import wanted_topics
 from migrations.settings import MigrateSettings
 
 LARGEST_PIN_BYTES = 64 * 1024
+GIB = 1024**3
+# A partition keeps its newest segment too, of Kafka's default size.
+SEGMENT_BYTES = GIB
+TEMPLATE = Path(__file__).parents[3] / "deploy/cloudformation/template.yaml"
 
 
 def test_pins_are_dated_by_the_broker_and_dead_letters_are_kept_longer() -> None:
@@ -15,6 +22,23 @@ def test_pins_are_dated_by_the_broker_and_dead_letters_are_kept_longer() -> None
 def test_a_batch_of_the_largest_pins_fits() -> None:
     for topic in wanted_topics(MigrateSettings()):
         assert int(topic.config["max.message.bytes"]) >= 16 * LARGEST_PIN_BYTES
+
+
+def test_a_record_is_bounded_inflated_and_one_that_came_uncompressed_passes() -> None:
+    for topic in wanted_topics(MigrateSettings()):
+        inflated = int(topic.config["max.decompressed.message.bytes"])
+        assert inflated == 2 * int(topic.config["max.message.bytes"])
+
+
+def test_the_disk_of_the_template_alerts_before_retention_by_size_deletes_and_is_not_filled_by_it() -> None:
+    disk = re.search(
+        r"^  DataVolumeGiB:\n    Type: Number\n    Default: (\d+)$", TEMPLATE.read_text(), re.MULTILINE
+    )
+    assert disk is not None
+    topics = wanted_topics(MigrateSettings())
+    assert int(topics[0].config["retention.bytes"]) * topics[0].partitions / (int(disk[1]) * GIB) >= 0.9
+    held = sum((int(topic.config["retention.bytes"]) + SEGMENT_BYTES) * topic.partitions for topic in topics)
+    assert held < int(disk[1]) * GIB
 
 
 def test_a_cluster_is_a_matter_of_settings() -> None:

@@ -60,7 +60,11 @@ def wanted_topics(settings: MigrateSettings) -> list[Topic]:
             name=item["name"].format(topic=settings.kafka_topic),
             partitions=item.get("partitions", settings.kafka_partitions),
             replication_factor=settings.kafka_replication_factor,
-            config=item["config"] | {"min.insync.replicas": str(settings.kafka_min_insync_replicas)},
+            config={
+                name: value.format(retention_bytes=settings.kafka_retention_bytes)
+                for name, value in item["config"].items()
+            }
+            | {"min.insync.replicas": str(settings.kafka_min_insync_replicas)},
         )
         for item in listed
     ]

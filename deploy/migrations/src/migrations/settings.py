@@ -6,6 +6,8 @@ from pydantic import Field, PostgresDsn, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 from service_runtime.settings import CassandraSettings, KafkaSettings, S3Settings
 
+GIB = 1024**3
+
 
 class MigrateSettings(KafkaSettings, S3Settings, CassandraSettings):
     """Settings of all steps, from `MIGRATE_…` variables.
@@ -18,6 +20,12 @@ class MigrateSettings(KafkaSettings, S3Settings, CassandraSettings):
     kafka_partitions: int = Field(default=6, ge=1, description="of the topic of pins")
     kafka_replication_factor: int = Field(default=1, ge=1)
     kafka_min_insync_replicas: int = Field(default=1, ge=1)
+    # With six partitions 90 GiB, of a disk of 100: DiskFills speaks before the first record goes.
+    kafka_retention_bytes: int = Field(
+        default=15 * GIB,
+        ge=GIB,
+        description="what a partition of the topic of pins may hold on a broker's disk",
+    )
     kafka_ingest_password: SecretStr | None = None
     kafka_sink_password: SecretStr | None = None
     kafka_stream_password: SecretStr | None = None

@@ -7,6 +7,7 @@ _EXITS = {
     0: "done",
     10: "nothing to do",
     11: "input set aside",
+    12: "out of memory",
     75: "try again",
     130: "interrupted",
     143: "ended",

@@ -62,6 +62,14 @@ _PINS = Row(
             Query(last_hour("pinflow_ingest_pins_unconfirmed_total", "reason"), "{{reason}}"),
         ),
         number(
+            "Posts refused by the edge in an hour",
+            "Another host (421) or another path (404): stored nowhere, and the client was told. Good: 0.",
+            COUNT,
+            last_hour_total(
+                'caddy_http_request_duration_seconds_count{server="edge",method="POST",code=~"404|421"}'
+            ),
+        ),
+        number(
             "Unknown fields in an hour",
             "Fields the contract does not know: archived, read by no job. Good: 0, or a version to come.",
             COUNT,

@@ -66,6 +66,13 @@ _ARCHIVE = Row(
             Query(rate("pinflow_sink_objects_total", "outcome"), "{{outcome}}"),
         ),
         lines(
+            "Topics created again",
+            "Good: none. Each is archived beside the old one; records that the old one still held are gone.",
+            PER_SECOND,
+            Query(rate("pinflow_sink_logs_replaced_total"), "logs"),
+            Query(rate("pinflow_sink_records_gone_with_their_log_total"), "records gone"),
+        ),
+        lines(
             "Bytes stored",
             "Compressed bytes of new objects. Good: about a third of what comes in.",
             "Bps",

@@ -72,9 +72,11 @@ _BATCHES = Row(
         ),
         lines(
             "Batches by outcome",
-            "Good: written. A replayed one, after a crash, was found in the ledger and changed nothing.",
+            "Good: written. A replayed one, after a crash, was found in the ledger and changed nothing. "
+            "One is staged again while PostgreSQL is away, or when it lost what was staged.",
             PER_SECOND,
             Query(rate("pinflow_stream_batches_total", "query", "outcome"), "{{query}}: {{outcome}}"),
+            Query(rate("pinflow_stream_staged_again_total", "query"), "{{query}}: staged again"),
         ),
         lines(
             "Time of a batch, p95",
@@ -84,7 +86,7 @@ _BATCHES = Row(
         ),
         lines(
             "Time in PostgreSQL, p95",
-            "From a batch's rows to their commit. Good: below 0.25 s and a small part of a batch's time.",
+            "From a batch's staged rows to their commit. Good: below 0.25 s, a small part of a batch.",
             SECONDS,
             Query(quantile(0.95, "pinflow_stream_write_seconds", "query"), "{{query}}"),
         ),
