@@ -68,7 +68,7 @@ class ComposeStack:
     def started(self, job: str) -> int:
         """Start a container that exists, wait for its end and return its exit code: all a scheduler needs."""
         self.docker.run("start", self.container(job))
-        return int(self.docker.run("wait", self.container(job), timeout=300))
+        return int(self.docker.run("wait", self.container(job), timeout=600))
 
     def archived(self) -> bool:
         """Whether s3-sink has stored all that is in its topic, as its group's commits tell."""

@@ -94,7 +94,7 @@ def is_pin(value: bytes) -> bool:
     return True
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(ROUNDS))
 async def test_every_acknowledged_pin_reaches_both_stores_though_every_service_dies(
     stack: Stack, seed: int
@@ -186,7 +186,7 @@ async def _kill_a_batch_run_in_the_middle_of_its_writes(stack: Stack) -> None:
         environment = {**job.environment, "BATCH_CASSANDRA_PORT": str(proxy.port)}
         process = await asyncio.create_subprocess_exec(*job.command, env=environment, start_new_session=True)
         try:
-            await asyncio.wait_for(proxy.stalled.wait(), 120)
+            await asyncio.wait_for(proxy.stalled.wait(), 240)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             assert await process.wait() == -signal.SIGKILL

@@ -33,7 +33,8 @@ from reconcile import live
 from stream_etl.engine import QUERIES
 from stream_program import PATIENCE_SECONDS, Process, create_topic, fetch, free_port, stream_etl
 
-pytestmark = pytest.mark.must(24, 25, 26, 27, 28)
+# The voyage that all share takes minutes, more of them beside other work.
+pytestmark = [pytest.mark.must(24, 25, 26, 27, 28), pytest.mark.timeout(900)]
 
 PARTITIONS = 2
 # Old enough that two and a half hours later is not the future, which Kafka refuses.
