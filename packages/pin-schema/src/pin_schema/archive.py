@@ -35,7 +35,6 @@ __all__ = [
     "encode_line",
     "format_of",
     "hour_of",
-    "hour_prefix",
     "is_json",
     "log_prefix",
     "partition_prefix",
@@ -87,14 +86,9 @@ def log_prefix(log: str) -> str:
     return PREFIX if log == FORMAT_1_LOG else f"{PREFIX}log={log}/"
 
 
-def hour_prefix(log: str, hour: int) -> str:
-    """Return the prefix of a log's objects of one hour."""
-    return f"{log_prefix(log)}{datetime.fromtimestamp(hour * 3600, UTC):dt=%Y-%m-%d/hr=%H/}"
-
-
 def partition_prefix(log: str, hour: int, partition: int) -> str:
     """Return the prefix of one partition's objects of one hour."""
-    return f"{hour_prefix(log, hour)}p={partition:02d}/"
+    return f"{log_prefix(log)}{datetime.fromtimestamp(hour * 3600, UTC):dt=%Y-%m-%d/hr=%H/}p={partition:02d}/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,11 @@ class Record(Protocol):
         """Header names and values, in order; Kafka allows a header without a value."""
 
 
+def partition_name(partition: TopicPartition) -> str:
+    """Return the partition as health and logs name it, `pins-0`."""
+    return f"{partition.topic}-{partition.partition}"
+
+
 def record_bytes(record: Record) -> int:
     """Return the size of the record's key, value and headers, uncompressed."""
     headers = sum(len(name) + len(value or b"") for name, value in record.headers)

@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 from aiokafka import TopicPartition
-from service_runtime.broker import BatchProducer, BatchRefused, BrokerUnavailable, Headers
+from service_runtime.broker import BatchProducer, BatchRefused, BrokerUnavailable, Headers, partition_name
 from service_runtime.clock import Clock
 from service_runtime.patience import until_answered
 from service_runtime.readiness import Dependency
@@ -50,10 +50,10 @@ class DeadLetters:
                 )
         finally:
             # An archiver that is revoked while it waits waits no more.
-            self._state.forget(_name(source))
+            self._state.forget(partition_name(source))
 
     def _note_waiting(self, source: TopicPartition, why: str) -> None:
-        self._state.down(f"{self._topic}: {why}", _name(source))
+        self._state.down(f"{self._topic}: {why}", partition_name(source))
         self._partitions = 0
 
     async def _publish_some(self, source: TopicPartition, of: str, letters: Sequence[DeadLetter]) -> int:
@@ -86,7 +86,7 @@ class DeadLetters:
                 return await self._send(source, of, [less])
             except BatchRefused as again:
                 refusal = again
-        place = f"{source.topic}-{source.partition}@{letter.offset}"
+        place = f"{partition_name(source)}@{letter.offset}"
         log.error("the dead-letter topic never takes this letter", place=place, why=str(refusal))
         return 1
 
@@ -96,10 +96,6 @@ class DeadLetters:
                 await self._producer.stop()
                 await self._producer.start()
                 self._partitions = await self._producer.partition_count(self._topic)
-
-
-def _name(partition: TopicPartition) -> str:
-    return f"{partition.topic}-{partition.partition}"
 
 
 def _headers(source: TopicPartition, of: str, letter: DeadLetter) -> Headers:

@@ -12,6 +12,7 @@ from service_runtime.broker import (
     InstanceNameTaken,
     LogIdentity,
     Record,
+    partition_name,
 )
 from service_runtime.clock import Clock
 from service_runtime.patience import until_answered
@@ -103,7 +104,7 @@ class Sink:
         log.info("partitions assigned", partitions=sorted(p.partition for p in partitions))
         for partition in partitions:
             self.archivers[partition] = self._make_archiver(
-                partition, self._readiness.dependency(_name(partition))
+                partition, self._readiness.dependency(partition_name(partition))
             )
         self._metrics.forget_all_but({partition.partition for partition in partitions})
         if partitions:
@@ -117,7 +118,7 @@ class Sink:
         """Drop the archivers: what they hold is read again by the next owner."""
         for partition in partitions & self.archivers.keys():
             self.archivers.pop(partition).worker.cancel()
-            self._readiness.forget(_name(partition))
+            self._readiness.forget(partition_name(partition))
 
     async def _turn(self) -> None:
         await self._look_after_archivers()
@@ -196,7 +197,7 @@ class Sink:
             await archiver.retire()
             self._retiring.add(archiver)
         self.archivers[partition] = self._make_archiver(
-            partition, self._readiness.dependency(_name(partition))
+            partition, self._readiness.dependency(partition_name(partition))
         )
         return None
 
@@ -279,7 +280,3 @@ async def _cancel(tasks: Iterable["asyncio.Task[Any]"]) -> None:
     for task in cancelled:
         task.cancel()
     await asyncio.gather(*cancelled, return_exceptions=True)
-
-
-def _name(partition: TopicPartition) -> str:
-    return f"{partition.topic}-{partition.partition}"
