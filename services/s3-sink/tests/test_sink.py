@@ -1,7 +1,7 @@
 """The sink against the fakes: what is archived, what is adopted, where it stops by name."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 from aiokafka import TopicPartition
@@ -19,8 +19,10 @@ pytestmark = pytest.mark.must(8, 10, 11, 12, 13)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+async def world() -> AsyncIterator[World]:
+    world = World()
+    yield world
+    await world.close()
 
 
 async def test_every_record_is_archived_once_in_offset_order(world: World) -> None:

@@ -113,6 +113,13 @@ class Weather:
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_every_offset_is_archived_once_whatever_the_weather(seed: int) -> None:
     weather = Weather(seed)
+    try:
+        await run(weather)
+    finally:
+        await weather.world.close()
+
+
+async def run(weather: Weather) -> None:
     await weather.start()
     await weather.start()
     for _ in range(STEPS):

@@ -75,8 +75,11 @@ class SinkMetrics:
         if reason is not None:
             self.stopped.labels(partition, reason).set(1)
 
-    def forget_all_but(self, mine: Collection[int]) -> None:
-        """Say nothing more of partitions that other members tell of now."""
+    def show_only(self, mine: Collection[int]) -> None:
+        """Show these partitions, and no more those that other members show now."""
+        for partition in mine:  # from 0 on: `increase` does not see a series begin at 1
+            self.logs_replaced.labels(partition)
+            self.gone_with_their_log.labels(partition)
         gauges = (self.lag_records, self.lag_seconds, self.stopped)
         shown = {
             int(sample.labels["partition"])

@@ -106,7 +106,7 @@ class Sink:
             self.archivers[partition] = self._make_archiver(
                 partition, self._readiness.dependency(partition_name(partition))
             )
-        self._metrics.forget_all_but({partition.partition for partition in partitions})
+        self._metrics.show_only({partition.partition for partition in partitions})
         if partitions:
             self._assignment.up()
         else:

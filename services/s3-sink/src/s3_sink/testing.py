@@ -51,6 +51,12 @@ class World:
         self.store = InMemoryObjectStore(self.clock)
         self.registry = CollectorRegistry()
         self.service: Service
+        self._started: list[RunningSink] = []
+
+    async def close(self) -> None:
+        """End every sink that the test has left running: its tasks would outlive the test."""
+        for running in self._started:
+            await running.crash()
 
     def post(self, count: int, partition: TopicPartition = P0) -> None:
         """Append pins as ingest-api would."""
@@ -66,7 +72,9 @@ class World:
             chosen, consumer, self.broker.producer(), self.store, self.clock, self.registry, at_once
         )
         stop = asyncio.Event()
-        return RunningSink(self, consumer, stop, asyncio.ensure_future(self.service.worker(stop)))
+        worker = asyncio.ensure_future(self.service.worker(stop))
+        self._started.append(RunningSink(self, consumer, stop, worker))
+        return self._started[-1]
 
     @asynccontextmanager
     async def sink(self, **settings: object) -> AsyncIterator["RunningSink"]:
@@ -179,4 +187,6 @@ class RunningSink:
     async def crash(self) -> None:
         """Die as kill -9 does: nothing is stored, and the group notices."""
         self.task.cancel()
+        while not self.task.done():
+            await self.world.pass_time(0.1)
         await asyncio.gather(self.task, return_exceptions=True)

@@ -36,6 +36,8 @@ class StreamMetrics:
             ["query"],
             registry=registry,
         )
+        for query in ("live", "sessions"):  # from 0 on: `increase` does not see a series begin at 1
+            self.staged_again.labels(query)
         self.write_seconds = Histogram(
             "pinflow_stream_write_seconds",
             "From a batch's staged rows to their commit in PostgreSQL, waiting included",
