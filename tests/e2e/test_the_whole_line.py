@@ -125,10 +125,15 @@ async def test_every_acknowledged_pin_reaches_both_stores_though_every_service_d
         assert loaded["read"] >= len(records), "side by side, each loads what neither has"
     assert (await _batch_run(stack, code=NOTHING_TO_DO))["objects"] == 0
 
-    live = await read_live_side(kafka, "pins", live_dsn(stack), records)
+    log = await topic_log(kafka, "pins")
+    live = await read_live_side(kafka, "pins", live_dsn(stack), log, records)
     catalogue = await asyncio.to_thread(read_catalogue, catalogue_settings(stack))
-    _assert_catalogue_is(catalogue, expected(records))
-    _assert_live_side_is(live, expected(records), {identity(record) for record in records})
+    wanted = expected(log, records)
+    _assert_catalogue_is(catalogue, wanted)
+    _assert_live_side_is(live, wanted, {identity(log, record) for record in records})
+    assert {key: live.versions[key] for key in wanted.pins} == {
+        key: catalogue.versions[key] for key in wanted.pins
+    }, "one number decides in both stores"
 
 
 async def _post_while_services_die(stack: Stack, pins: list[bytes], receipts: Receipts) -> Summary:
@@ -208,7 +213,7 @@ async def _batch_run(stack: Stack, code: int = 0) -> dict[str, Any]:
 def _assert_catalogue_is(catalogue: Catalogue, wanted: Expected) -> None:
     assert {key: catalogue.pins.get(key) for key in wanted.pins} == wanted.pins
     assert _rejected(pin for pin in catalogue.rejected if pin.unique_id in wanted.rejected) == {
-        key: (pin.reason, pin.raw["source_partition"], pin.raw["source_offset"])
+        key: (pin.reason, pin.raw["source_log"], pin.raw["source_partition"], pin.raw["source_offset"])
         for key, pin in wanted.rejected.items()
     }
 
@@ -219,5 +224,5 @@ def _assert_live_side_is(live: LiveSide, wanted: Expected, run: set[RecordId]) -
     assert {pin.unique_id for pin in live.rejected if pin.record in run} == wanted.rejected.keys()
 
 
-def _rejected(pins: Iterable[RejectedPin]) -> dict[UUID | None, tuple[str, int, int]]:
-    return {pin.unique_id: (pin.reason, *pin.position) for pin in pins}
+def _rejected(pins: Iterable[RejectedPin]) -> dict[UUID | None, tuple[str, str, int, int]]:
+    return {pin.unique_id: (pin.reason, *pin.record) for pin in pins}

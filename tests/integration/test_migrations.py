@@ -231,7 +231,8 @@ async def test_cassandra_tables_are_made_once_and_hold_what_was_written(settings
     first, second = Recorder(), Recorder()
     await cassandra.migrate(settings(), first)
     await cassandra.migrate(settings(), second)
-    assert first.changes == ["create keyspace", *["apply to Cassandra"] * 3]
+    files = versions.load(cassandra.FOLDER)
+    assert first.changes == ["create keyspace", *["apply to Cassandra"] * len(files)]
     assert second.changes == []
     await asyncio.to_thread(a_repeated_write_stands_once, settings())
 
@@ -294,6 +295,35 @@ async def test_two_migrators_at_once_apply_each_file_once(settings: Build) -> No
         "stream_staging",
         "schema_migrations",
     }
+
+
+BEFORE_LOGS_HAD_NAMES = """
+INSERT INTO pins (unique_id, idx, image_src, event_time, source_partition, source_offset)
+    VALUES (gen_random_uuid(), 1, 'a', '2026-01-01T00:00:00.007Z', 0, 5);
+INSERT INTO rejected_pins (source_partition, source_offset, reason, raw, event_time)
+    VALUES (0, 5, 'no_image', '', '2026-01-01Z'), (0, 5, 'no_image', '', '2026-01-02Z');
+INSERT INTO stream_positions (query_id, source_partition, source_offset, event_time)
+    VALUES (gen_random_uuid(), 0, 5, '2026-01-01T00:00:00.007Z');
+"""
+
+
+async def test_rows_of_logs_without_a_name_are_kept_apart(
+    settings: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = versions.load(postgres.FOLDER)
+    async with fresh_database(str(settings().postgres_dsn)) as dsn:
+        monkeypatch.setattr(versions, "load", lambda _: files[:3])
+        await postgres.migrate(settings(postgres_dsn=dsn), Plan(dry_run=False))
+        connection = await asyncpg.connect(dsn, server_settings={"search_path": "pinterest"})
+        await connection.execute(BEFORE_LOGS_HAD_NAMES)
+        monkeypatch.setattr(versions, "load", lambda _: files)
+        await postgres.migrate(settings(postgres_dsn=dsn), Plan(dry_run=False))
+        logs = await connection.fetch("SELECT source_log FROM rejected_pins ORDER BY event_time DESC")
+        version = await connection.fetchval("SELECT version FROM pins")
+        lead = await connection.fetchval("SELECT lead FROM stream_positions")
+        await connection.close()
+    assert [row["source_log"] for row in logs] == ["t00000000", "t00000001"]
+    assert version == lead + 5 == 1767225600_007_000
 
 
 async def test_a_file_that_fails_half_way_leaves_nothing(

@@ -21,15 +21,17 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from native_stack.clients import live_dsn
+from native_stack.clients import live_dsn, topic_settings
 from native_stack.processes import still_alive
 from native_stack.stack import Stack
 from pin_schema import reference
 from pin_schema.clean import CleanPin
 from pin_schema.reference import Rejected
 from pin_schema.reference_windows import Session, Window, sessions, window_start, windows
+from pin_schema.versions import Versions
 from pin_schema.wire import NO_VALUE, InvalidPin
 from reconcile import live
+from reconcile.topic import topic_log
 from stream_etl.engine import QUERIES
 from stream_program import PATIENCE_SECONDS, Process, create_topic, fetch, free_port, stream_etl
 
@@ -50,8 +52,9 @@ class Voyage:
 
     stack: Stack
     topic: str
-    checkpoint: Path
+    checkpoints: Path
     log: Path
+    topic_log: str = ""
     exit_codes: list[int] = field(default_factory=list)
     dropped: int = 0
     late_by_then: int = 0
@@ -69,7 +72,7 @@ class Voyage:
     @asynccontextmanager
     async def running(self, **more: str) -> AsyncIterator[Process]:
         """Start the program, with more settings; end it unless the block has."""
-        async with stream_etl(self.stack, self.topic, self.checkpoint, self.log, **more) as run:
+        async with stream_etl(self.stack, self.topic, self.checkpoints, self.log, **more) as run:
             yield run
 
     async def post(self, *pins: tuple[float, bytes | None]) -> None:
@@ -109,6 +112,10 @@ class Voyage:
         }
 
     @property
+    def checkpoint(self) -> Path:
+        return self.checkpoints / self.topic_log
+
+    @property
     def query_id(self) -> str:
         metadata = self.checkpoint / "live/metadata"
         return str(json.loads(metadata.read_text())["id"]) if metadata.exists() else ""
@@ -120,7 +127,7 @@ class Voyage:
 
 def is_pin(value: bytes | None) -> bool:
     try:
-        reference.raw_pin(0, 0, 0, value)
+        reference.raw_pin("t1", 0, 0, 0, value)
     except InvalidPin:
         return False
     return True
@@ -170,6 +177,7 @@ async def voyage(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Voya
     directory = tmp_path_factory.mktemp("stream")
     sailing = Voyage(stack, "stream-voyage", directory / "checkpoints", directory / "log")
     await create_topic(stack, sailing.topic, PARTITIONS, message_timestamp_type="CreateTime")
+    sailing.topic_log = await topic_log(topic_settings(stack), sailing.topic)
     await first_run(sailing)
     await crash_before_the_last_commit(sailing)
     await second_run(sailing)
@@ -224,6 +232,8 @@ async def second_run(sailing: Voyage) -> None:
             await sailing.post(*weather(101 + turn, 600 + 60 * turn))
             await sailing.until_written()
         sailing.dropped += await spark_dropped(run)
+        sailing.stack.kill("kafka")
+        sailing.stack.wait_ready("kafka")
         sailing.late_by_then = (await sailing.fetch("SELECT count(*) FROM late_pins"))[0]["count"]
         sailing.stack.stop("postgres")
         await sailing.post(*weather(200, 900))
@@ -285,7 +295,7 @@ async def truth(sailing: Voyage) -> Truth:
     for partition, offset, moment, value in await sailing.records():
         text = (value or b"").decode(errors="replace").replace("\0", "\ufffd")
         try:
-            raw = reference.raw_pin(partition, offset, moment, value)
+            raw = reference.raw_pin(sailing.topic_log, partition, offset, moment, value)
         except InvalidPin as invalid:
             reason = NO_VALUE if value is None else invalid.reason
             found.rejected[partition, offset] = (None, reason, text)
@@ -300,10 +310,23 @@ async def truth(sailing: Voyage) -> Truth:
 
 async def test_pins_in_postgresql_are_the_newest_versions_field_for_field(voyage: Voyage) -> None:
     expected: dict[uuid.UUID, CleanPin] = {}
-    for clean in sorted((await truth(voyage)).pins, key=lambda p: (p.event_time, p.source_offset)):
-        expected[clean.unique_id] = clean
+    for clean in sorted((await truth(voyage)).pins, key=lambda p: p.source_offset):
+        expected[clean.unique_id] = clean  # all versions of a pin lie in one partition
     rows = await voyage.fetch("SELECT * FROM pins")
+    versions = {row["unique_id"]: row.pop("version") for row in rows}
     assert {row["unique_id"]: CleanPin(**row) for row in rows} == expected
+    assert versions == {key: found for key, found in (await numbered(voyage)).items() if key in versions}
+
+
+async def numbered(voyage: Voyage) -> dict[uuid.UUID, int]:
+    """The version of each pin's newest record, by the rule in `pin_schema.versions`."""
+    partitions = [Versions() for _ in range(PARTITIONS)]
+    found = {}
+    for partition, offset, moment, value in sorted(await voyage.records()):
+        number = partitions[partition].of(offset, moment)
+        if is_pin(value):
+            found[uuid.UUID(json.loads(value or b"")["unique_id"])] = number
+    return found
 
 
 async def test_what_is_rejected_is_kept_once_with_its_reason_and_as_it_came(voyage: Voyage) -> None:
@@ -370,6 +393,10 @@ async def test_postgresql_away_is_named_and_awaited(voyage: Voyage) -> None:
     assert voyage.pid_kept, "no restart was needed"
 
 
+async def test_what_was_read_of_a_leader_that_changed_is_read_again(voyage: Voyage) -> None:
+    assert "a leader has changed: what was read is read again" in voyage.log.read_text()
+
+
 async def test_what_postgresql_lost_after_the_last_copy_is_staged_again(voyage: Voyage) -> None:
     # That nothing of it is missing, all the tests above say.
     assert voyage.staged_then_lost > 0
@@ -428,26 +455,66 @@ async def test_a_checkpoint_of_another_plan_is_a_named_stop(voyage: Voyage) -> N
         note.write_text(ours)
 
 
+async def test_a_topic_created_again_is_read_without_a_stop_though_it_is_longer(voyage: Voyage) -> None:
+    old = voyage.topic_log
+    ids = [str(uuid.uuid4()) for _ in range(1000)]
+    async with voyage.running() as run:
+        await run.until(lambda found: found.get("spark") == "up")
+        async with admin(voyage) as asked:
+            await asked.delete_topics([voyage.topic])
+        await recreated(voyage)
+        await voyage.post(*((0, pin(unique_id=one)) for one in ids))
+        voyage.topic_log = await topic_log(topic_settings(voyage.stack), voyage.topic)
+        assert voyage.topic_log != old
+        await voyage.until_written()
+        assert (await run.metrics())["pinflow_stream_logs_replaced_total",] == 1
+        assert await run.end(signal.SIGTERM) == 0
+    rows = await voyage.fetch("SELECT * FROM pins")
+    assert {str(row["unique_id"]) for row in rows if row["source_log"] == voyage.topic_log} == set(ids)
+    reached = {p: max(r["version"] for r in rows if in_partition(r, old, p)) for p in range(PARTITIONS)}
+    for partition in range(PARTITIONS):
+        begun = min(row["version"] for row in rows if in_partition(row, voyage.topic_log, partition))
+        assert begun > reached[partition], "also though its records are of an earlier time"
+
+
+def in_partition(row: Mapping[str, Any], log: str, partition: int) -> bool:
+    return (row["source_log"], row["source_partition"]) == (log, partition)
+
+
+@asynccontextmanager
+async def admin(voyage: Voyage) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=voyage.kafka)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def recreated(voyage: Voyage) -> None:
+    """Create the topic anew as soon as Kafka has let go of the old one."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            try:
+                return await create_topic(
+                    voyage.stack, voyage.topic, PARTITIONS, message_timestamp_type="CreateTime"
+                )
+            except AssertionError:
+                await asyncio.sleep(0.2)
+
+
+async def test_a_log_that_lost_what_was_written_is_a_named_stop(voyage: Voyage) -> None:
+    moved = "UPDATE stream_positions SET event_time = event_time {} interval '1 ms'"
+    await voyage.fetch(moved.format("-"))
+    try:
+        await stopped(voyage, "log-truncated")
+    finally:
+        await voyage.fetch(moved.format("+"))
+
+
 async def test_records_deleted_before_they_were_read_are_a_named_stop(voyage: Voyage) -> None:
     await voyage.post(*((FAR_LATER, pin()) for _ in range(50)))
-    admin = AIOKafkaAdminClient(bootstrap_servers=voyage.kafka)
-    await admin.start()
-    try:
+    async with admin(voyage) as asked:
         everything = {TopicPartition(voyage.topic, p): RecordsToDelete(before_offset=-1) for p in range(2)}
-        await admin.delete_records(everything)
-    finally:
-        await admin.close()
+        await asked.delete_records(everything)
     await stopped(voyage, "deleted-by-retention")
-
-
-async def test_a_topic_made_anew_is_a_named_stop_even_when_it_is_longer(voyage: Voyage) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=voyage.kafka)
-    await admin.start()
-    try:
-        await admin.delete_topics([voyage.topic])
-    finally:
-        await admin.close()
-    await asyncio.sleep(1)
-    await create_topic(voyage.stack, voyage.topic, PARTITIONS, message_timestamp_type="LogAppendTime")
-    await voyage.post(*((0, pin()) for _ in range(1000)))
-    await stopped(voyage, "topic-recreated")

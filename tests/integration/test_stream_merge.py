@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from native_stack.clients import live_dsn
 from native_stack.stack import Stack
+from pin_schema.versions import Versions
 from prometheus_client import CollectorRegistry
 from pyspark.sql import Row
 from service_runtime.clock import SystemClock
@@ -86,6 +87,7 @@ class Stream:
             "idx": offset,
             "image_src": "https://example.org/a.jpg",
             "event_time": NOON + timedelta(seconds=seconds),
+            "source_log": "t1a2b3c4d",
             "source_partition": self.partition,
             "source_offset": offset,
         } | fields
@@ -149,13 +151,54 @@ async def test_a_batch_whose_predecessor_the_database_lacks_is_a_named_stop(stre
     assert await stream.offsets("pins") == []
 
 
-async def test_of_the_versions_in_a_batch_the_newest_is_merged(stream: Stream) -> None:
+async def test_of_the_versions_in_a_batch_the_newest_is_merged_whatever_its_time(stream: Stream) -> None:
     pin = stream.pin(5, 10)
     versions = [pin | {"source_offset": 7, "event_time": NOON}, pin, pin | {"source_offset": 6}]
     assert await stream.write(0, pins=versions)
-    assert await stream.offsets("pins") == [6]
+    assert await stream.offsets("pins") == [7]
     positions = await stream.fetch("SELECT * FROM stream_positions WHERE query_id = $1", stream.query_id)
     assert [row["source_offset"] for row in positions] == [7]
+
+
+@pytest.mark.parametrize("offsets", [(999, 1000), (5, 1005)])
+async def test_of_two_versions_of_one_time_the_later_offset_stands(
+    stream: Stream, offsets: tuple[int, int]
+) -> None:
+    older, newer = (stream.pin(5) | {"source_offset": offset} for offset in offsets)
+    await stream.write(0, pins=[older])
+    await stream.write(1, pins=[newer])
+    assert await stream.offsets("pins") == [offsets[1]]
+    await stream.write(2, pins=[stream.pin(6, -100) | {"source_offset": offsets[1] + 1}])
+    assert await versions(stream) == numbers((offsets[0], 0), (offsets[1], 0), (offsets[1] + 1, -100))[1:]
+
+
+async def versions(stream: Stream) -> list[int]:
+    rows = await stream.fetch(
+        "SELECT version FROM pins WHERE source_partition = $1 ORDER BY 1", stream.partition
+    )
+    return [row["version"] for row in rows]
+
+
+def numbers(*records: tuple[int, float]) -> list[int]:
+    """The versions of records, given their offsets and times, by the rule in `pin_schema.versions`."""
+    state = Versions()
+    start = round(NOON.timestamp() * 1000)
+    return [state.of(offset, start + round(seconds * 1000)) for offset, seconds in records]
+
+
+async def test_what_is_rejected_counts_for_the_versions_behind_it(stream: Stream) -> None:
+    rejected = stream.pin(1, 60) | {"reason": "no_image", "raw": "{}"}
+    await stream.write(0, pins=[stream.pin(0), stream.pin(2)], rejected_pins=[rejected])
+    assert await versions(stream) == [n for i, n in enumerate(numbers((0, 0), (1, 60), (2, 0))) if i != 1]
+
+
+async def test_a_new_log_goes_on_above_what_the_old_one_reached(stream: Stream) -> None:
+    await stream.write(0, pins=[stream.pin(7)])
+    (reached,) = await versions(stream)
+    anew = replace(stream, query_id=str(uuid.uuid4()))
+    again = stream.pin(7, -100) | {"source_log": "t00000007", "source_offset": 0}
+    await anew.write(0, pins=[again, stream.pin(8, -100) | {"source_log": "t00000007", "source_offset": 1}])
+    assert await versions(stream) == [reached + 1, reached + 2]
 
 
 @pytest.mark.parametrize(("seen", "late"), [(70, [2, 3]), (69.999, [])])

@@ -13,7 +13,7 @@ PIN = b'{"index":1,"unique_id":"%s","title":"a","unknown":[1],"title":"b"}' % ID
 def judged_values(*values: bytes | None) -> list[dict[str, object]]:
     times = pa.array([1_000_000] * len(values), pa.timestamp("us", "UTC"))
     places = pa.array(range(len(values)))
-    rows: list[dict[str, object]] = judged(times, places, places, values).to_pylist()
+    rows: list[dict[str, object]] = judged("t1", times, places, places, values).to_pylist()
     return rows
 
 
@@ -60,7 +60,7 @@ def test_no_records_are_an_empty_batch() -> None:
 
 def test_spark_takes_the_rows_as_records() -> None:
     times = pa.array([1_000], pa.timestamp("us", "UTC"))
-    batch = judged(times, pa.array([3]), pa.array([4]), [encode(WirePin(1, ID))])
+    batch = judged("t1", times, pa.array([3]), pa.array([4]), [encode(WirePin(1, ID))])
     frame = local_spark().createDataFrame(pa.Table.from_batches([batch]), RAW_RECORD)
     assert frame.schema == RAW_RECORD
     assert frame.select("unique_id", "source_offset").first() == (ID, 4)

@@ -40,7 +40,7 @@ def test_spark_reads_the_same_pin_as_the_wire_whatever_is_written_twice() -> Non
 
 
 def test_a_record_is_a_pin_if_it_is_one_its_position_and_its_judgement() -> None:
-    position = ["event_time", "source_partition", "source_offset"]
+    position = ["event_time", "source_log", "source_partition", "source_offset"]
     assert RAW_RECORD.names == [*RawPin.model_fields, *position, "value", "invalid"]
     assert [column.name for column in RAW_RECORD if not column.nullable] == position
 

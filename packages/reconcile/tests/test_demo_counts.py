@@ -20,19 +20,18 @@ from reconcile.rejected import RejectedPin
 from rich.console import Console
 
 SPAN = OffsetRange({0: 100}, {0: 100 + REFERENCE_COUNTS.posted})
-RUN = Run(REFERENCE_COUNTS.posted, "t1a2b3c4d", {(0, 100), (0, 101)}, SPAN)
+LOG = "t1a2b3c4d"
+RUN = Run(REFERENCE_COUNTS.posted, LOG, {(0, 100), (0, 101)}, SPAN)
 
 
 @pytest.fixture(scope="module")
 def found() -> Found:
     """What the stores hold when all went well: the dataset, posted in order to one partition."""
     records = list(enumerate(dataset.pins(), 100))
-    raws = [reference.raw_pin(0, offset, offset, pin) for offset, pin in records]
+    raws = [reference.raw_pin(LOG, 0, offset, offset, pin) for offset, pin in records]
     pins, rejects = reference.catalogue(raws)
     rejected = [
-        RejectedPin(
-            key, reject.reason, text(reject.raw), (0, reject.raw["source_offset"], reject.raw["event_time"])
-        )
+        RejectedPin(key, reject.reason, text(reject.raw), (LOG, 0, reject.raw["source_offset"]))
         for key, reject in rejects.items()
     ]
     clean = list(pins.values())
@@ -89,8 +88,11 @@ def test_pins_of_other_runs_and_other_clients_are_not_counted(found: Found) -> N
     stranger = pin.model_copy(update={"unique_id": UUID(int=7)})
     assert RUN.clean({p.unique_id: p for p in (pin, stranger)}) == [pin]
     assert RUN.clean({older.unique_id: older}) == []
+    of_another_log = pin.model_copy(update={"source_log": "t00000007"})
+    assert RUN.clean({pin.unique_id: of_another_log}) == []
     reject = found.rejected[0]
-    assert RUN.rejected([reject, reject, replace(reject, record=(0, 5, reject.record[2]))]) == [reject]
+    others = [replace(reject, record=record) for record in ((LOG, 0, 5), ("t00000007", *reject.position))]
+    assert RUN.rejected([reject, reject, *others]) == [reject]
 
 
 def test_what_is_wrong_is_shown_with_what_it_must_be(found: Found) -> None:

@@ -2,13 +2,16 @@ import json
 from pathlib import Path
 
 import pytest
-from stream_etl.checkpoint import Checkpoint, Checkpoints
+from pin_schema.logs import FORMAT_1_LOG
+from stream_etl.checkpoint import Checkpoint, Checkpoints, unnamed_checkpoints
 from stream_etl.stops import CheckpointDoesNotFit
+
+LOG = "t1a2b3c4d"
 
 
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> Checkpoints:
-    found = Checkpoints(tmp_path / "checkpoints", "pins")
+    found = Checkpoints(tmp_path / "checkpoints", "pins", LOG)
     found.claim()
     return found
 
@@ -61,13 +64,37 @@ def test_a_checkpoint_belongs_to_one_topic(checkpoints: Checkpoints, tmp_path: P
     spark_writes(checkpoints, metadata=METADATA)
     checkpoints.claim()
     with pytest.raises(CheckpointDoesNotFit, match="was made for"):
-        Checkpoints(tmp_path / "checkpoints", "others").claim()
+        Checkpoints(tmp_path / "checkpoints", "others", LOG).claim()
 
 
 def test_a_checkpoint_that_does_not_say_what_it_is_for_does_not_fit(
     checkpoints: Checkpoints, tmp_path: Path
 ) -> None:
     spark_writes(checkpoints, metadata=METADATA)
-    (tmp_path / "checkpoints/plan.json").unlink()
+    (tmp_path / "checkpoints" / LOG / "plan.json").unlink()
     with pytest.raises(CheckpointDoesNotFit, match="does not say"):
         checkpoints.claim()
+
+
+def test_each_log_has_checkpoints_of_its_own(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    spark_writes(checkpoints, metadata=METADATA)
+    other = Checkpoints(tmp_path / "checkpoints", "pins", "t00000007")
+    other.claim()
+    assert checkpoints.are_used
+    assert not other.are_used
+
+
+def test_checkpoints_that_name_no_log_are_adopted_by_the_one_that_they_fit(tmp_path: Path) -> None:
+    before = Checkpoints(tmp_path, "pins", LOG)
+    before.claim()
+    spark_writes(before, metadata=METADATA)
+    for path in (tmp_path / LOG).iterdir():
+        path.rename(tmp_path / path.name)
+    (tmp_path / LOG).rmdir()
+    unnamed = unnamed_checkpoints(tmp_path, "pins")
+    assert (unnamed.log, unnamed.are_used) == (FORMAT_1_LOG, True)
+    now = Checkpoints(tmp_path, "pins", LOG)
+    now.adopt(unnamed)
+    now.claim()
+    assert now.query_id("live") == json.loads(METADATA)["id"]
+    assert not unnamed_checkpoints(tmp_path, "pins").are_used

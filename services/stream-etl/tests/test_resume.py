@@ -11,7 +11,7 @@ from stream_etl.resume import (
     require_same_log,
     require_same_record,
 )
-from stream_etl.stops import DeletedByRetention, LedgerDisagrees, TopicRecreated
+from stream_etl.stops import DeletedByRetention, LedgerDisagrees, LogTruncated
 
 pytestmark = pytest.mark.must(27)
 
@@ -24,13 +24,13 @@ def test_a_log_that_holds_all_that_is_to_be_read_is_the_same(held: LogRange) -> 
     require_same_log(CHECKPOINT, {0: held, 1: LogRange(0, 5)})
 
 
-def test_a_log_that_ends_before_what_was_read_was_made_anew() -> None:
-    with pytest.raises(TopicRecreated, match="up to 15, where the log ends at 14"):
+def test_a_log_that_ends_before_what_was_read_lost_records() -> None:
+    with pytest.raises(LogTruncated, match="up to 15, where the log ends at 14"):
         require_same_log(CHECKPOINT, {0: LogRange(0, 14)})
 
 
-def test_a_topic_without_the_partition_was_made_anew() -> None:
-    with pytest.raises(TopicRecreated, match="does not have"):
+def test_a_topic_without_the_partition_lost_records() -> None:
+    with pytest.raises(LogTruncated, match="does not have"):
         require_same_log(CHECKPOINT, {1: LogRange(0, 99)})
 
 
@@ -42,7 +42,7 @@ def test_records_gone_before_they_were_read_are_named() -> None:
 def test_the_record_at_the_last_position_must_be_of_the_same_time() -> None:
     require_same_record(0, Position(14, NOON), NOON)
     for found in (None, NOON + timedelta(milliseconds=1)):
-        with pytest.raises(TopicRecreated, match="offset 14"):
+        with pytest.raises(LogTruncated, match="offset 14"):
             require_same_record(0, Position(14, NOON), found)
 
 

@@ -79,6 +79,13 @@ _BATCHES = Row(
             Query(rate("pinflow_stream_staged_again_total", "query"), "{{query}}: staged again"),
         ),
         lines(
+            "Topics created again",
+            "Good: none. Each is read from its start; records that the old one still held are gone.",
+            PER_SECOND,
+            Query(rate("pinflow_stream_logs_replaced_total"), "logs"),
+            Query(rate("pinflow_stream_records_gone_with_their_log_total"), "records gone"),
+        ),
+        lines(
             "Time of a batch, p95",
             "As Spark measures it, from planning to its commit. Good: live below 1 s.",
             SECONDS,

@@ -27,5 +27,6 @@ class CleanPin(BaseModel):
     downloaded: bool | None
     save_location: str | None = Field(description="Where the copy is, without the words before it.")
     event_time: AwareDatetime = Field(description="When the broker appended the pin: milliseconds, UTC.")
+    source_log: str = Field(description="Log that the pin came from, the short name of the topic's id.")
     source_partition: _Int32 = Field(description="Partition of the topic that the pin came from.")
     source_offset: _Int64 = Field(description="Offset in that partition.")

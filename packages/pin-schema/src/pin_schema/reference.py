@@ -1,7 +1,8 @@
 """The cleaning rules again in plain Python: what tests compare Spark, Cassandra and PostgreSQL with.
 
 Independent on purpose: it shares no code and no constant with `cleaning`, so that each can prove the other.
-Raw pins are dicts of RawPin's fields, `event_time` (aware datetime), `source_partition` and `source_offset`.
+Raw pins are dicts of RawPin's fields, `event_time` (aware datetime), and `source_log`, `source_partition` and
+`source_offset`.
 """
 
 import re
@@ -45,10 +46,11 @@ class Rejected:
     raw: Raw
 
 
-def raw_pin(partition: int, offset: int, timestamp: int, value: bytes | None) -> Raw:
+def raw_pin(log: str, partition: int, offset: int, timestamp: int, value: bytes | None) -> Raw:
     """The pin of a record of the topic (its time in ms); raises InvalidPin when it is none."""
     return msgspec.structs.asdict(decode(value or b"")[0]) | {
         "event_time": moment(timestamp),
+        "source_log": log,
         "source_partition": partition,
         "source_offset": offset,
     }
@@ -78,6 +80,7 @@ def clean(raw: Raw) -> CleanPin | Rejected:
         downloaded={0: False, 1: True}.get(raw.get("downloaded", -1)),
         save_location=save_location(raw),
         event_time=raw["event_time"],
+        source_log=raw["source_log"],
         source_partition=raw["source_partition"],
         source_offset=raw["source_offset"],
     )
@@ -87,7 +90,7 @@ def catalogue(raws: Iterable[Raw]) -> tuple[dict[UUID, CleanPin], dict[UUID, Rej
     """The newest valid version and the newest rejected version of every pin, by unique_id."""
     valid: dict[UUID, CleanPin] = {}
     rejected: dict[UUID, Rejected] = {}
-    for raw in sorted(raws, key=_version):
+    for raw in _oldest_first(raws):
         match clean(raw):
             case CleanPin() as pin:
                 valid[pin.unique_id] = pin
@@ -131,5 +134,16 @@ def _stripped(text: str) -> str:
     return text.replace("\0", "").strip(_WHITE_SPACE)
 
 
-def _version(raw: Raw) -> tuple[Any, ...]:
-    return raw["event_time"], raw["source_offset"], raw["source_partition"]
+def _oldest_first(raws: Iterable[Raw]) -> list[Raw]:
+    """Within a partition of a log the offset decides, else the greatest time so far."""
+    ahead: dict[tuple[str, int], timedelta] = {}
+    numbered = []
+    for raw in sorted(raws, key=lambda raw: int(raw["source_offset"])):
+        place, offset = (
+            (raw["source_log"], raw["source_partition"]),
+            timedelta(microseconds=raw["source_offset"]),
+        )
+        since = raw["event_time"] - datetime.fromtimestamp(0, UTC) - offset
+        ahead[place] = max(since, ahead.get(place, since))
+        numbered.append((offset + ahead[place], raw["source_partition"], raw))
+    return [raw for *_, raw in sorted(numbered, key=lambda one: one[:2])]

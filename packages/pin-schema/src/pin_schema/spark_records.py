@@ -17,9 +17,13 @@ _NO_PIN = (None,) * len(RAW_PIN)
 
 
 def judged(
-    event_times: pa.Array, partitions: pa.Array, offsets: pa.Array, values: Sequence[bytes | None]
+    log: str,
+    event_times: pa.Array,
+    partitions: pa.Array,
+    offsets: pa.Array,
+    values: Sequence[bytes | None],
 ) -> pa.RecordBatch:
-    """Columns of RAW_RECORD for records whose positions and values are given side by side.
+    """Columns of RAW_RECORD for records of one log whose positions and values are given side by side.
 
     `value` is the record's own text, with U+FFFD in place of NULs and of what is no UTF-8. `invalid` is null
     for a pin, else the rule that the record breaks: the word that its dead letter carries as `reason`.
@@ -29,6 +33,7 @@ def judged(
     columns: Iterable[pa.Array | Sequence[object]] = [
         *pins,
         event_times,
+        pa.repeat(log, len(values)),
         partitions,
         offsets,
         [_text(value) for value in values],

@@ -19,7 +19,7 @@ from pin_schema.clean import CleanPin
 from pin_schema.raw import RawPin
 
 _INT32_MAX = 2**31 - 1
-_POSITION = ("event_time", "source_partition", "source_offset")
+_POSITION = ("event_time", "source_log", "source_partition", "source_offset")
 
 
 def struct_of(model: type[BaseModel]) -> StructType:

@@ -38,6 +38,7 @@ def raw_record(offset: int = 0, **fields: Any) -> dict[str, Any]:
         "unique_id": str(UUID(int=offset)),
         "image_src": "https://example.org/a.jpg",
         "event_time": _EPOCH + timedelta(milliseconds=offset),
+        "source_log": "t00c0ffee",
         "source_partition": 0,
         "source_offset": offset,
     }

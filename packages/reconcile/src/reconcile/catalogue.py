@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pin_schema.clean import CleanPin
+from pin_schema.logs import FORMAT_1_LOG
 from service_runtime.cassandra import cassandra_session
 from service_runtime.settings import CassandraSettings
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All pins by unique_id, and the newest rejected version of each."""
+    """All pins by unique_id with their versions, and the newest rejected version of each."""
 
     pins: dict[UUID, CleanPin]
+    versions: dict[UUID, int]
     rejected: list[RejectedPin]
 
 
@@ -36,21 +38,24 @@ def connected(settings: CassandraSettings) -> "Iterator[Session]":
 def read_catalogue(settings: CassandraSettings) -> Catalogue:
     """Read both tables whole."""
     with connected(settings) as session:
-        pins = [_clean_pin(row._asdict()) for row in session.execute("SELECT * FROM pins")]
+        rows = [row._asdict() for row in session.execute("SELECT * FROM pins")]
         rejected = [
             RejectedPin(
                 row.unique_id,
                 row.reason,
                 row.raw,
-                (row.source_partition, row.source_offset, _utc(row.event_time)),
+                (row.source_log or FORMAT_1_LOG, row.source_partition, row.source_offset),
             )
             for row in session.execute("SELECT * FROM pins_rejected")
         ]
-    return Catalogue({pin.unique_id: pin for pin in pins}, rejected)
+    versions = {row["unique_id"]: row.pop("version") for row in rows}
+    return Catalogue({pin.unique_id: pin for pin in map(_clean_pin, rows)}, versions, rejected)
 
 
 def _clean_pin(row: dict[str, Any]) -> CleanPin:
-    return CleanPin.model_validate(row | {"event_time": _utc(row["event_time"])})
+    # What was loaded before pins named their log has none.
+    log = row["source_log"] or FORMAT_1_LOG
+    return CleanPin.model_validate(row | {"event_time": _utc(row["event_time"]), "source_log": log})
 
 
 def _utc(naive: datetime) -> datetime:

@@ -23,33 +23,33 @@ class Expected:
     rejected: dict[UUID, reference.Rejected]
 
 
-def expected(records: Iterable[ConsumerRecord]) -> Expected:
-    """Judge, clean and dedupe the records."""
-    return Expected(*reference.catalogue(_pins(records)))
+def expected(log: str, records: Iterable[ConsumerRecord]) -> Expected:
+    """Validate, clean and dedupe the records of a log."""
+    return Expected(*reference.catalogue(_pins(log, records)))
 
 
 def expected_windows(
-    records: Iterable[ConsumerRecord], late: Collection[RecordId]
+    log: str, records: Iterable[ConsumerRecord], late: Collection[RecordId]
 ) -> dict[WindowKey, Window]:
     """The windows of the records without the late ones."""
     return windows(
         pin
-        for pin in map(reference.clean, _pins(records))
-        if isinstance(pin, CleanPin) and (pin.source_partition, pin.source_offset, pin.event_time) not in late
+        for pin in map(reference.clean, _pins(log, records))
+        if isinstance(pin, CleanPin) and (log, pin.source_partition, pin.source_offset) not in late
     )
 
 
-def last_of_each_partition(records: Iterable[ConsumerRecord]) -> set[RecordId]:
+def last_of_each_partition(log: str, records: Iterable[ConsumerRecord]) -> set[RecordId]:
     """The newest record of every partition."""
     newest: dict[int, ConsumerRecord] = {}
     for record in sorted(records, key=lambda record: int(record.offset)):
         newest[record.partition] = record
-    return {identity(record) for record in newest.values()}
+    return {identity(log, record) for record in newest.values()}
 
 
-def identity(record: ConsumerRecord) -> RecordId:
+def identity(log: str, record: ConsumerRecord) -> RecordId:
     """What tells a record from all others."""
-    return record.partition, record.offset, reference.moment(record.timestamp)
+    return log, record.partition, record.offset
 
 
 def window_bounds(records: Collection[ConsumerRecord]) -> tuple[datetime, datetime]:
@@ -58,7 +58,7 @@ def window_bounds(records: Collection[ConsumerRecord]) -> tuple[datetime, dateti
     return window_start(min(times)), window_start(max(times)) + WINDOW
 
 
-def _pins(records: Iterable[ConsumerRecord]) -> Iterator[reference.Raw]:
+def _pins(log: str, records: Iterable[ConsumerRecord]) -> Iterator[reference.Raw]:
     for record in records:
         with suppress(InvalidPin):
-            yield reference.raw_pin(record.partition, record.offset, record.timestamp, record.value)
+            yield reference.raw_pin(log, record.partition, record.offset, record.timestamp, record.value)

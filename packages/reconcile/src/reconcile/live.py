@@ -15,10 +15,9 @@ from reconcile.offsets import RecordId
 from reconcile.rejected import RejectedPin
 
 POLL_SECONDS = 0.2
-# The time tells this topic's records from those of one that was deleted, or of another job's topic.
 REACHED = """
 SELECT EXISTS (
-    SELECT FROM stream_positions WHERE source_partition = $1 AND source_offset >= $2 AND event_time >= $3
+    SELECT FROM stream_positions WHERE source_log = $1 AND source_partition = $2 AND source_offset >= $3
 )
 """
 
@@ -46,13 +45,14 @@ async def written_within(
     return missing
 
 
-async def read_pins(connection: "asyncpg.Connection") -> dict[UUID, CleanPin]:
-    """Read the table of cleaned pins whole."""
+async def read_pins(connection: "asyncpg.Connection") -> tuple[dict[UUID, CleanPin], dict[UUID, int]]:
+    """Read the table of cleaned pins: each pin, and its version."""
     rows = [
         dict(row) | {"unique_id": _uuid(row["unique_id"])}
         for row in await connection.fetch("SELECT * FROM pins")
     ]
-    return {pin.unique_id: pin for pin in map(CleanPin.model_validate, rows)}
+    versions = {row["unique_id"]: row.pop("version") for row in rows}
+    return {pin.unique_id: pin for pin in map(CleanPin.model_validate, rows)}, versions
 
 
 async def read_rejected(connection: "asyncpg.Connection") -> list[RejectedPin]:
@@ -63,7 +63,7 @@ async def read_rejected(connection: "asyncpg.Connection") -> list[RejectedPin]:
             _uuid(row["unique_id"]),
             row["reason"],
             row["raw"],
-            (row["source_partition"], row["source_offset"], row["event_time"]),
+            (row["source_log"], row["source_partition"], row["source_offset"]),
         )
         for row in rows
     ]
@@ -84,7 +84,7 @@ async def read_windows(
 
 async def read_late(connection: "asyncpg.Connection") -> set[RecordId]:
     """Read which pins came too late for their window."""
-    rows = await connection.fetch("SELECT source_partition, source_offset, event_time FROM late_pins")
+    rows = await connection.fetch("SELECT source_log, source_partition, source_offset FROM late_pins")
     return {(row[0], row[1], row[2]) for row in rows}
 
 

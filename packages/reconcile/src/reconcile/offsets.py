@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 Position = tuple[int, int]
 "Partition and offset of a record."
-RecordId = tuple[int, int, datetime]
-"Partition, offset and event time: the same offset is another record in a topic that was made anew."
+RecordId = tuple[str, int, int]
+"Log, partition and offset: the same offset is another record in a topic that was created again."
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,4 +18,4 @@ class RejectedPin:
     @property
     def position(self) -> Position:
         """Its partition and offset."""
-        return self.record[:2]
+        return self.record[1:]

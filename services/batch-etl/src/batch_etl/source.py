@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 import pyarrow as pa
-from pin_schema.archive import ArchivedRecord
+from pin_schema.archive import ArchivedRecord, ObjectKey
 from pin_schema.archive_stream import VerifiedObject, records_of, verify
 from pin_schema.spark_records import judged
 from pin_schema.spark_types import RAW_RECORD
@@ -193,6 +193,7 @@ def _record_batches(key: str, body: bytes) -> Iterator[pa.RecordBatch]:
 
 def _record_rows(key: str, held: Sequence[ArchivedRecord]) -> pa.RecordBatch:
     pins = judged(
+        ObjectKey.parse(key).log,
         pa.array([record.timestamp for record in held], pa.timestamp("ms", "UTC")),
         pa.array([record.partition for record in held], pa.int32()),
         pa.array([record.offset for record in held], pa.int64()),

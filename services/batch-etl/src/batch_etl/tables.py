@@ -33,7 +33,7 @@ class Table:
         return f"INSERT INTO {keyspace}.{self.name} ({names}) VALUES ({places}) USING TIMESTAMP ?"  # noqa: S608
 
     def rows(self, batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
-        """The values of each row and its version, which is its timestamp; what is null is left unset."""
+        """The values of each row, then its version as the timestamp; what is null is left unset."""
         special: dict[str, Iterable[object]] = {"event_time": pa_milliseconds(batch.column("event_time"))}
         special["unique_id"] = map(UUID, batch.column("unique_id").to_pylist())
         columns = [
@@ -43,9 +43,10 @@ class Table:
         return zip(*columns, batch.column(VERSION).to_pylist(), strict=True)
 
 
-PINS = Table("pins", tuple(CLEAN_PIN.names))
+PINS = Table("pins", (*CLEAN_PIN.names, VERSION))
 REJECTED = Table(
-    "pins_rejected", ("unique_id", "reason", "raw", "event_time", "source_partition", "source_offset")
+    "pins_rejected",
+    ("unique_id", "reason", "raw", "event_time", "source_log", "source_partition", "source_offset", VERSION),
 )
 
 

@@ -35,6 +35,7 @@ def rejected_pins(records: DataFrame) -> DataFrame:
         "reason",
         F.col("value").alias("raw"),
         "event_time",
+        "source_log",
         "source_partition",
         "source_offset",
         "version",

@@ -18,7 +18,7 @@ from batch_etl.errors import Unbalanced
 from batch_etl.patience import patiently
 from batch_etl.settings import BatchSettings
 from batch_etl.spark_io import write_with
-from batch_etl.tables import VERSION, Table
+from batch_etl.tables import Table
 
 if TYPE_CHECKING:
     from cassandra.cluster import ResponseFuture, Session
@@ -33,7 +33,7 @@ def write_table(frame: DataFrame, table: Table, rows: int, settings: BatchSettin
     """Write the frame's rows, as many as told, as versions of pins; the newest version stands."""
     tasks = frame.sparkSession.sparkContext.defaultParallelism
     writer = TableWriter(table, rows, settings)
-    write_with(frame.select(*table.columns, VERSION).coalesce(tasks), f"cassandra_{table.name}", writer)
+    write_with(frame.select(*table.columns).coalesce(tasks), f"cassandra_{table.name}", writer)
 
 
 @dataclass

@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pin_schema.logs import FORMAT_1_LOG
+
 from stream_etl.queries import PLAN
 from stream_etl.stops import CheckpointDoesNotFit
 
@@ -27,12 +29,13 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoint directory: a folder a query, and a note of the plan and the topic they belong to."""
+    """The checkpoints of one log: a folder a query, and a note of the plan and the topic they belong to."""
 
-    def __init__(self, directory: Path, topic: str) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, topic: str, log: str) -> None:
+        self.log = log
+        self._directory = directory / log
         self._topic = topic
-        self._note = directory / "plan.json"
+        self._note = self._directory / "plan.json"
 
     def of(self, query: str) -> Path:
         """The folder of a query."""
@@ -42,11 +45,20 @@ class Checkpoints:
         """The id that the query's checkpoint was made with."""
         return _query_id(self.of(query) / "metadata")
 
+    @property
+    def are_used(self) -> bool:
+        """Whether a query has begun."""
+        return any(self._directory.glob("*/metadata"))
+
+    def adopt(self, other: "Checkpoints") -> None:
+        """Make the other log's checkpoints these: it is this log."""
+        self._directory.parent.mkdir(parents=True, exist_ok=True)
+        other._directory.replace(self._directory)
+
     def claim(self) -> None:
         """Note plan and topic in a new directory; raise CheckpointDoesNotFit in one of another kind."""
         ours = {"plan": PLAN, "topic": self._topic}
-        used = any(self._directory.glob("*/metadata"))
-        if not used:
+        if not self.are_used:
             self._directory.mkdir(parents=True, exist_ok=True)
             partial = self._note.with_suffix(".partial")
             partial.write_text(json.dumps(ours))
@@ -81,6 +93,17 @@ class Checkpoints:
             return {int(partition): int(offset) for partition, offset in by_topic[self._topic].items()}
         except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
             raise _unreadable(path, error) from error
+
+
+def unnamed_checkpoints(directory: Path, topic: str) -> Checkpoints:
+    """The checkpoints that do not say which log they are of; they lay in the directory itself."""
+    unnamed = Checkpoints(directory, topic, FORMAT_1_LOG)
+    if (directory / "plan.json").exists():
+        unnamed._directory.mkdir(exist_ok=True)
+        for path in directory.iterdir():
+            if path != unnamed._directory:
+                path.rename(unnamed._directory / path.name)
+    return unnamed
 
 
 def _newest(folder: Path) -> int | None:

@@ -72,32 +72,34 @@ class QueryDied(Exception):  # noqa: N818 (a state of the query)
 class Engine:
     """Starts Spark, runs the queries, has each batch staged and tells `write_batch`, in Spark's threads."""
 
-    def __init__(self, settings: StreamSettings, checkpoints: Checkpoints, write_batch: WriteBatch) -> None:
+    def __init__(self, settings: StreamSettings, write_batch: WriteBatch) -> None:
         self._settings = settings
-        self._checkpoints = checkpoints
         self._write_batch = write_batch
         self._spark: SparkSession | None = None
         self._running: dict[str, StreamingQuery] = {}
         self._failures: dict[str, Exception] = {}
 
-    def start(self) -> None:
-        """Start Spark and the queries; raises CheckpointDoesNotFit."""
-        # py4j tells of every call, and again of what fails here.
+    def start(self, checkpoints: Checkpoints) -> None:
+        """Start the queries, and Spark if it does not run; raises CheckpointDoesNotFit."""
+        # py4j logs every call, and once more what fails here.
         logging.getLogger("py4j").setLevel(logging.CRITICAL)
-        spark = self._spark = spark_session("stream-etl", self._settings, spark_config(self._settings))
+        if self._spark is None:
+            self._spark = spark_session("stream-etl", self._settings, spark_config(self._settings))
+        self._failures.clear()
         for query in QUERIES:
             try:
-                self._running[query.name] = self._started(spark, query)
+                self._running[query.name] = self._started(self._spark, query, checkpoints)
             except PySparkException as error:
                 raise verdict(query.name, error) from None
 
-    def _started(self, spark: SparkSession, query: Query) -> StreamingQuery:
-        records = topic_records(spark, self._settings, self._settings.batch_max_records * query.pace)
+    def _started(self, spark: SparkSession, query: Query, checkpoints: Checkpoints) -> StreamingQuery:
+        most = self._settings.batch_max_records * query.pace
+        records = topic_records(spark, self._settings, checkpoints.log, most)
         seconds = self._settings.trigger_seconds * query.pace
 
         def each_batch(frame: DataFrame, number: int) -> None:
             try:
-                name = BatchName(query.name, self._checkpoints.query_id(query.name), number)
+                name = BatchName(query.name, checkpoints.query_id(query.name), number)
                 staging = frame.mapInArrow(stage_rows(str(self._settings.postgres_dsn), name), STAGED)
                 # Also for a batch that is written already: its run is what brings the state up to date.
                 while not self._write_batch(name, Staged.of(staging.collect())):
@@ -108,7 +110,7 @@ class Engine:
                 raise BatchFailed(type(error).__name__) from None
 
         stream = query.plan(records).writeStream.queryName(query.name).outputMode(query.mode)
-        stream = stream.option("checkpointLocation", self._checkpoints.of(query.name).resolve().as_uri())
+        stream = stream.option("checkpointLocation", checkpoints.of(query.name).resolve().as_uri())
         return stream.trigger(processingTime=f"{seconds} seconds").foreachBatch(each_batch).start()
 
     def reports(self) -> Mapping[str, list[Report]]:
@@ -121,11 +123,16 @@ class Engine:
             for name, query in self._running.items()
         }
 
+    def stop_queries(self) -> None:
+        """Stop the queries; what a batch had not committed is run again by the next start."""
+        for query in self._running.values():
+            query.stop()
+        self._running.clear()
+
     def close(self) -> None:
-        """Stop the queries, then Spark; what a batch had not committed is run again by the next start."""
+        """Stop the queries, then Spark."""
         try:
-            for query in self._running.values():
-                query.stop()
+            self.stop_queries()
             if self._spark is not None:
                 self._spark.stop()
         except (Py4JError, OSError, PySparkException) as error:

@@ -38,6 +38,16 @@ class StreamMetrics:
         )
         for query in ("live", "sessions"):  # from 0 on: `increase` does not see a series begin at 1
             self.staged_again.labels(query)
+        self.logs_replaced = Counter(
+            "pinflow_stream_logs_replaced",
+            "Times that the topic was found deleted and created again while it was read",
+            registry=registry,
+        )
+        self.gone_with_their_log = Counter(
+            "pinflow_stream_records_gone_with_their_log",
+            "Records that a log still held when it was deleted, as far as its end was known; never read",
+            registry=registry,
+        )
         self.write_seconds = Histogram(
             "pinflow_stream_write_seconds",
             "From a batch's staged rows to their commit in PostgreSQL, waiting included",

@@ -37,7 +37,9 @@ def _rows(records: DataFrame) -> DataFrame:
     # What is longer than a pin may be was cut where it was read: its position leads to the whole.
     raw = F.substring(F.coalesce("value", F.lit("")), 1, MAX_PIN_BYTES).alias("raw")
     rejected = _whole(
-        cleaned.select("source_partition", "source_offset", "event_time", "unique_id", "reason", raw)
+        cleaned.select(
+            "source_log", "source_partition", "source_offset", "event_time", "unique_id", "reason", raw
+        )
     )
     valid = F.col("reason").isNull()
     return cleaned.withColumn("raw", raw).select(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stream_etl.checkpoint import Checkpoint
-from stream_etl.stops import DeletedByRetention, LedgerDisagrees, TopicRecreated
+from stream_etl.stops import DeletedByRetention, LedgerDisagrees, LogTruncated
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def require_same_log(checkpoint: Checkpoint, log: Mapping[int, LogRange]) -> Non
     for partition, planned_to in checkpoint.planned_to.items():
         end = log[partition].end if partition in log else None
         if end is None or planned_to > end:
-            raise TopicRecreated(
+            raise LogTruncated(
                 f"the checkpoint has read partition {partition} up to {planned_to}, "
                 + ("which the topic does not have" if end is None else f"where the log ends at {end}")
             )
@@ -68,7 +68,7 @@ def require_same_batches(checkpoint: Checkpoint, written: Written) -> None:
 def require_same_record(partition: int, written: Position, found: datetime | None) -> None:
     """Compare the last record written with what the log holds at its offset (None: nothing any more)."""
     if found != written.event_time:
-        raise TopicRecreated(
+        raise LogTruncated(
             f"the last record written of partition {partition}, offset {written.offset}, is of "
             f"{written.event_time.isoformat()}; the log holds "
             + ("none there" if found is None else f"one of {found.isoformat()}")

@@ -1,6 +1,6 @@
 """The topic as a stream of judged records."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 from pin_schema.spark_records import judged
@@ -22,8 +22,14 @@ FETCH_BYTES = 256 * 1024
 LOGIN_MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
-def topic_records(spark: SparkSession, settings: StreamSettings, max_records: int) -> DataFrame:
-    """Rows of RAW_RECORD from the log's start on; every record moves the watermark, whatever it holds."""
+Batches = Iterator[pa.RecordBatch]
+
+
+def topic_records(spark: SparkSession, settings: StreamSettings, log: str, max_records: int) -> DataFrame:
+    """Rows of RAW_RECORD from the log's start on; every record moves the watermark, whatever it holds.
+
+    `log` is the name of the log that the topic has: Spark reads by the topic's name alone.
+    """
     kafka = spark.readStream.format("kafka").options(
         **{
             **client_options(settings),
@@ -38,7 +44,7 @@ def topic_records(spark: SparkSession, settings: StreamSettings, max_records: in
     # A byte more than a pin may have shows that it is none, and the rest goes no further.
     value = F.substring("value", 1, MAX_PIN_BYTES + 1).alias("value")
     records = kafka.load().select("timestamp", "partition", "offset", value)
-    return records.mapInArrow(_judged, RAW_RECORD).withWatermark("event_time", interval(WATERMARK_DELAY))
+    return records.mapInArrow(_judged(log), RAW_RECORD).withWatermark("event_time", interval(WATERMARK_DELAY))
 
 
 def client_options(kafka: KafkaSettings) -> dict[str, str]:
@@ -60,7 +66,10 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _judged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        times, partitions, offsets, values = batch.columns
-        yield judged(times, partitions, offsets, values.to_pylist())
+def _judged(log: str) -> Callable[[Batches], Batches]:
+    def rows(batches: Batches) -> Batches:
+        for batch in batches:
+            times, partitions, offsets, values = batch.columns
+            yield judged(log, times, partitions, offsets, values.to_pylist())
+
+    return rows

@@ -21,10 +21,10 @@ class LedgerDisagrees(StreamStop):
     reason = "ledger-disagrees"
 
 
-class TopicRecreated(StreamStop):
-    """The log is not the one that was read: shorter, or with another record at the same offset."""
+class LogTruncated(StreamStop):
+    """The log has lost records that were read: it is shorter, or has another record at the same offset."""
 
-    reason = "topic-recreated"
+    reason = "log-truncated"
 
 
 class DeletedByRetention(StreamStop):

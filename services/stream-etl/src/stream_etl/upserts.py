@@ -11,6 +11,22 @@ OF_BATCH = "query_id = $1::uuid AND batch_id = $2::bigint AND attempt = ANY($3::
 "The rows that a merge takes: the batch's, as the attempts that Spark has reported staged them."
 OF_RECORDS = f"table_name IN {TABLES_OF_RECORDS}"
 "Those of them that stand for a record of the topic."
+_STAGED = f"SELECT * FROM stream_staging WHERE {OF_BATCH}"  # noqa: S608 - our own names
+_LEAD = "(extract(epoch FROM event_time) * 1000000)::bigint - source_offset"
+# The rule is that of `pin_schema.versions`. A new log goes on above what older ones have reached.
+_NUMBERED = f"""
+SELECT records.*, source_offset + GREATEST(
+    max({_LEAD}) OVER (PARTITION BY source_partition ORDER BY source_offset),
+    own_lead,
+    greatest_of_others + 1 - min(source_offset) OVER (PARTITION BY source_partition)) AS version
+FROM ({_STAGED} AND {OF_RECORDS}) AS records LEFT JOIN (
+    SELECT source_partition, max(lead) FILTER (WHERE query_id = $1::uuid) AS own_lead,
+        max(source_offset + lead) FILTER (WHERE source_log <> (
+            SELECT max(source_log) FROM stream_staging WHERE {OF_BATCH} AND {OF_RECORDS}
+        )) AS greatest_of_others
+    FROM stream_positions GROUP BY source_partition
+) AS before USING (source_partition)
+"""  # noqa: S608 - our own names
 _KEEP = "DO NOTHING"
 _STAGED_PINS = "table_name = 'pins'"
 
@@ -28,6 +44,8 @@ class Upsert:
     "Their order, the key first: of each key the first row is taken. Empty: the keys differ."
     values: Mapping[str, str] = field(default_factory=dict)
     "How a column is made that is not staged."
+    source: str = _STAGED
+    "The staged rows of the batch, of which `only` takes some."
 
     @cached_property
     def statement(self) -> str:
@@ -38,8 +56,8 @@ class Upsert:
         if self.newest:
             first, order = f"DISTINCT ON ({self.newest.partition(',')[0]}) ", f" ORDER BY {self.newest}"
         return (
-            f"WITH merged AS (SELECT {first}{values} FROM stream_staging AS new "  # noqa: S608 - our own names
-            f"WHERE {OF_BATCH} AND {self.only}{order}), "
+            f"WITH new AS ({self.source}), "  # noqa: S608 - our own names
+            f"merged AS (SELECT {first}{values} FROM new WHERE {self.only}{order}), "
             f"written AS (INSERT INTO {self.table} AS old ({names}) SELECT {names} FROM merged "
             f"ON CONFLICT {self.on_conflict}) SELECT count(*) FROM merged"
         )
@@ -63,12 +81,20 @@ _PIN = {
     "downloaded": "boolean",
     "save_location": "text",
     "event_time": "timestamptz",
+    "source_log": "text",
     "source_partition": "integer",
     "source_offset": "bigint",
+    "version": "bigint",
 }
-_POSITION = {"source_partition": "integer", "source_offset": "bigint", "event_time": "timestamptz"}
+_POSITION = {
+    "source_log": "text",
+    "source_partition": "integer",
+    "source_offset": "bigint",
+    "event_time": "timestamptz",
+}
 _COUNTS = ("pins", "posters", "images", "videos", "max_follower_count")
-_VERSION = "{0}.event_time, {0}.source_offset, {0}.source_partition"
+# The partition decides only between records written before and after the topic got more partitions.
+_VERSION = "{0}.version, {0}.source_partition"
 
 UPSERTS = {
     upsert.table: upsert
@@ -79,7 +105,8 @@ UPSERTS = {
             f"(unique_id) {_set(*(f'{name} = EXCLUDED.{name}' for name in _PIN if name != 'unique_id'))} "
             f"WHERE ({_VERSION.format('EXCLUDED')}) > ({_VERSION.format('old')})",
             only=_STAGED_PINS,
-            newest="unique_id, event_time DESC, source_offset DESC, source_partition DESC",
+            newest="unique_id, version DESC, source_partition DESC",
+            source=_NUMBERED,
         ),
         Upsert(
             "rejected_pins",
@@ -120,11 +147,15 @@ UPSERTS = {
         ),
         Upsert(
             "stream_positions",
-            {"query_id": "uuid"} | _POSITION,
+            {"query_id": "uuid"} | _POSITION | {"lead": "bigint"},
             "(query_id, source_partition) "
-            + _set("source_offset = EXCLUDED.source_offset", "event_time = EXCLUDED.event_time"),
+            + _set(
+                *(f"{name} = EXCLUDED.{name}" for name in (*_POSITION, "lead") if name != "source_partition")
+            ),
             only=OF_RECORDS,
             newest="source_partition, source_offset DESC",
+            values={"lead": "version - source_offset"},
+            source=_NUMBERED,
         ),
     )
 }

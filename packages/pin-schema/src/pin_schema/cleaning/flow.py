@@ -43,6 +43,7 @@ def clean(valid: DataFrame, *also: str) -> DataFrame:
         downloaded(F.col("downloaded")).alias("downloaded"),
         save_location(F.col("save_location")).alias("save_location"),
         "event_time",
+        "source_log",
         "source_partition",
         "source_offset",
         *also,

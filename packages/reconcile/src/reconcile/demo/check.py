@@ -33,7 +33,9 @@ async def _found(settings: DemoSettings, run: Run, err: Console) -> Found:
     async with s3_bucket(settings) as store:
         archived = await read_archive(store, run.log, run.span)
     with err.status("waiting until the windows have ended and are written"):
-        live = await read_live_side(settings, settings.kafka_topic, str(settings.postgres_dsn), records)
+        live = await read_live_side(
+            settings, settings.kafka_topic, str(settings.postgres_dsn), run.log, records
+        )
     catalogue = await asyncio.to_thread(read_catalogue, settings)
     return Found(
         in_topic={(record.partition, record.offset): record.key for record in records},

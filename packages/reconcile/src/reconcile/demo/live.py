@@ -24,6 +24,7 @@ class LiveSide:
     """What PostgreSQL holds, what its windows must be, and how many of their records came too late."""
 
     pins: dict[UUID, CleanPin]
+    versions: dict[UUID, int]
     rejected: list[RejectedPin]
     windows: dict[WindowKey, Window]
     expected_windows: dict[WindowKey, Window]
@@ -31,16 +32,19 @@ class LiveSide:
 
 
 async def read_live_side(
-    kafka: KafkaSettings, topic_name: str, dsn: str, run: Collection[ConsumerRecord]
+    kafka: KafkaSettings, topic_name: str, dsn: str, log: str, run: Collection[ConsumerRecord]
 ) -> LiveSide:
-    """Return the live side once all windows that the run's records touch have ended and are written."""
+    """Return the live side once all windows have ended and are written that the run's records touch.
+
+    They are records of `log`.
+    """
     first, end = window_bounds(run)
     await asyncio.sleep(max(0.0, (end - datetime.now(UTC)).total_seconds()))
     end_ms = end.timestamp() * 1000
     span = await topic.since(kafka, topic_name, first)
     records = [r for r in await topic.read_topic(kafka, topic_name, span) if r.timestamp < end_ms]
     async with live.connected(dsn) as connection:
-        newest = last_of_each_partition(records)
+        newest = last_of_each_partition(log, records)
         missing = await live.written_within(connection, newest, WRITTEN_WITHIN_SECONDS)
         if missing:
             raise DemoError(
@@ -49,9 +53,9 @@ async def read_live_side(
             )
         late = await live.read_late(connection)
         return LiveSide(
-            await live.read_pins(connection),
+            *await live.read_pins(connection),
             await live.read_rejected(connection),
             await live.read_windows(connection, first, end - WINDOW),
-            expected_windows(records, late),
-            len(late & {identity(record) for record in records}),
+            expected_windows(log, records, late),
+            len(late & {identity(log, record) for record in records}),
         )

@@ -48,14 +48,17 @@ class Run:
         return [
             pin
             for key, pin in pins.items()
-            if key in ids and (pin.source_partition, pin.source_offset) in self.span
+            if key in ids and self._holds(pin.source_log, (pin.source_partition, pin.source_offset))
         ]
 
     def rejected(self, pins: Iterable[RejectedPin]) -> list[RejectedPin]:
         """The run's among a store's rejected pins, each once."""
         ids = reference_ids()
-        found = {pin.unique_id: pin for pin in pins if pin.position in self.span}
+        found = {pin.unique_id: pin for pin in pins if self._holds(pin.record[0], pin.position)}
         return [pin for key, pin in found.items() if key in ids]
+
+    def _holds(self, log: str, position: Position) -> bool:
+        return log == self.log and position in self.span
 
 
 def reference_ids() -> set[UUID]:
