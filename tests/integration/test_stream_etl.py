@@ -42,6 +42,7 @@ PARTITIONS = 2
 # Old enough that two and a half hours later is not the future, which Kafka refuses.
 START = datetime.fromtimestamp((time.time() - 3 * 3600) // 60 * 60, UTC)
 FAR_LATER = 9000.0
+BATCHES = "pinflow_stream_batches_total"
 # Of the locks, which are asked each time; of pg_stat_activity a transaction sees one snapshot.
 WAITING_MERGES = "SELECT count(*) FROM pg_locks WHERE relation = 'stream_batches'::regclass AND NOT granted"
 
@@ -224,8 +225,7 @@ async def crash_before_the_last_commit(sailing: Voyage) -> None:
 
 async def second_run(sailing: Voyage) -> None:
     async with sailing.running() as run:
-        replayed = ("pinflow_stream_batches_total", "replayed", "live")
-        sailing.replayed = await run.until_metric(lambda count: count > 0, *replayed)
+        sailing.replayed = await run.until_metric(lambda count: count > 0, BATCHES, "replayed", "live")
         # What Spark drops of a batch that it runs again is late already.
         sailing.dropped -= await spark_dropped(run)
         for turn in range(3):
@@ -277,9 +277,14 @@ async def last_run(sailing: Voyage) -> None:
 
 
 async def spark_dropped(run: Process) -> int:
-    """What Spark says it dropped in this run, once its last report is in."""
-    await asyncio.sleep(2)
-    return int((await run.metrics())["pinflow_stream_rows_dropped_by_watermark_total", "live"])
+    """What Spark says it dropped in this run, once it has reported every batch that was merged."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            found = await run.metrics()
+            merged = sum(found.get((BATCHES, outcome, "live"), 0) for outcome in ("written", "replayed"))
+            if merged == found.get(("pinflow_stream_batch_seconds_count", "live"), 0) > 0:
+                return int(found["pinflow_stream_rows_dropped_by_watermark_total", "live"])
+            await asyncio.sleep(0.2)
 
 
 @dataclass
