@@ -144,14 +144,14 @@ async def ingest_on(topic: Topic, stack: Stack) -> AsyncIterator[Ingest]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         port = int(held.getsockname()[1])
-    told = {
+    settings = {
         "INGEST_KAFKA_BOOTSTRAP_SERVERS": stack.settings.kafka_address,
         "INGEST_KAFKA_TOPIC": topic.name,
         "INGEST_HTTP_PORT": str(port),
     }
     command = [sys.executable, "-m", "ingest_api"]
     process = await asyncio.create_subprocess_exec(
-        *command, env={**os.environ, **told}, stdout=asyncio.subprocess.DEVNULL
+        *command, env={**os.environ, **settings}, stdout=asyncio.subprocess.DEVNULL
     )
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:

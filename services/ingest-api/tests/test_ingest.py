@@ -378,7 +378,7 @@ async def test_what_kafka_refuses_for_good_concerns_nobody_else(world: World) ->
     assert world.metric("pinflow_ingest_pending_bytes") == 0
 
 
-async def test_a_request_is_told_which_of_its_pins_kafka_refuses(world: World) -> None:
+async def test_the_answer_names_the_pins_that_kafka_refuses(world: World) -> None:
     world.broker.max_batch_bytes = 2000
     pins = [a_pin(index, title="x" * (3000 if index in {7, 30} else 10)) for index in range(40)]
     answer = await world.post("/pins", encoded(pins))

@@ -62,7 +62,7 @@ INVALID = (
     InvalidTimestampError,
     UnsupportedForMessageFormatError,
 )
-# All brokers together, to tell the partitions of a topic.
+# All brokers together, to say what a topic is.
 METADATA_SECONDS = 2 * REQUEST_TIMEOUT_MS / 1000
 
 
@@ -128,7 +128,7 @@ class KafkaProducer:
             # The client's own view is renewed: what is counted here is what can be sent to.
             async with asyncio.timeout(METADATA_SECONDS):
                 if not await client.force_metadata_update():
-                    raise BrokerUnavailable("no broker tells its partitions")
+                    raise BrokerUnavailable("no broker says what the topic is")
                 if not client.cluster.partitions_for_topic(name):
                     raise unknown_topic(name, self._kafka)
                 topic = await topic_now(client, name)

@@ -128,7 +128,7 @@ class Publisher:
     async def publish(self, pins: Sequence[ValidPin], room: Room) -> Published:
         """Send pins and await their acks, for a bounded time; raises BrokerUnavailable when nothing was sent.
 
-        Their room is kept until Kafka has let go of them, whatever the client is told.
+        Their room is kept until Kafka has let go of them, whatever the client is answered.
         """
         self.require_connection()
         parts = self._by_partition(pins)
