@@ -56,11 +56,13 @@ class Receipts:
     """Which pin each receipt was for."""
 
     pins: dict[Position, bytes] = field(default_factory=dict)
+    logs: set[str] = field(default_factory=set)
     count: int = 0
 
     def take(self, pairs: list[tuple[bytes, Receipt]]) -> None:
         for pin, receipt in pairs:
             self.count += 1
+            self.logs.add(receipt["log"])
             self.pins[receipt["partition"], receipt["offset"]] = pin
 
 
@@ -111,6 +113,7 @@ async def test_every_acknowledged_pin_reaches_both_stores_though_every_service_d
 
     assert summary.posted == receipts.count == PINS
     assert summary.retries.total() > 0, "the death of ingest-api was felt"
+    assert receipts.logs == {await topic_log(kafka, "pins")}
     assert len(receipts.pins) == PINS, "no two pins were given the same position"
     span = OffsetRange(before, await log_ends(kafka, "pins"))
     records = await read_topic(kafka, "pins", span)

@@ -18,6 +18,8 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from native_stack.clients import topic_settings
 from native_stack.stack import Stack
+from reconcile.offsets import OffsetRange
+from reconcile.topic import log_ends, read_topic, topic_log
 from service_runtime import kafka_producer
 from service_runtime.broker import BatchRefused
 from service_runtime.kafka import client_options
@@ -142,14 +144,14 @@ async def ingest_on(topic: Topic, stack: Stack) -> AsyncIterator[Ingest]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         port = int(held.getsockname()[1])
-    told = {
+    settings = {
         "INGEST_KAFKA_BOOTSTRAP_SERVERS": stack.settings.kafka_address,
         "INGEST_KAFKA_TOPIC": topic.name,
         "INGEST_HTTP_PORT": str(port),
     }
     command = [sys.executable, "-m", "ingest_api"]
     process = await asyncio.create_subprocess_exec(
-        *command, env={**os.environ, **told}, stdout=asyncio.subprocess.DEVNULL
+        *command, env={**os.environ, **settings}, stdout=asyncio.subprocess.DEVNULL
     )
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -253,6 +255,45 @@ async def test_a_topic_made_anew_with_fewer_partitions_and_grown_is_followed(
         assert await until_used(5) == {200}
 
 
+async def test_each_receipt_names_the_log_that_holds_its_pin_while_the_topic_is_created_again(
+    topic: Topic, stack: Stack
+) -> None:
+    kafka = topic_settings(stack)
+    receipts: dict[bytes, dict[str, Any]] = {}
+    statuses: set[int] = set()
+    enough = asyncio.Event()
+
+    async def post_on() -> None:
+        while not enough.is_set():
+            unique_id = str(uuid.uuid4())
+            status, answer = await ingest.post("/pin/", a_pin(unique_id=unique_id))
+            statuses.add(status)
+            if status == 200:
+                receipts[unique_id.encode()] = answer
+
+    def end(log: str) -> int:
+        return max((receipt["offset"] for receipt in receipts.values() if receipt["log"] == log), default=-1)
+
+    await topic.create(1)
+    async with ingest_on(topic, stack) as ingest:
+        posting = [asyncio.create_task(post_on()) for _ in range(8)]
+        old = await topic_log(kafka, topic.name)
+        await asyncio.sleep(0.5)
+        await topic.make_anew(1)
+        new = await topic_log(kafka, topic.name)
+        async with asyncio.timeout(60):
+            while end(new) <= end(old):
+                await asyncio.sleep(0.1)
+        enough.set()
+        await asyncio.gather(*posting)
+    assert {receipt["log"] for receipt in receipts.values()} == {old, new}
+    assert statuses == {200, 503}, "the fault fired, in the midst of posts"
+    for record in await read_topic(kafka, topic.name, OffsetRange({}, await log_ends(kafka, topic.name))):
+        if (receipt := receipts.pop(record.key, None)) is not None:
+            assert (receipt["log"], receipt["offset"]) == (new, record.offset)
+    assert {receipt["log"] for receipt in receipts.values()} == {old}, "the new log holds what it is said to"
+
+
 async def test_a_record_that_breaks_its_topics_rule_is_refused_by_itself(topic: Topic, stack: Stack) -> None:
     await topic.create(1, cleanup_policy="compact")
     producer = KafkaProducer(topic_settings(stack), compression=None, max_batch_bytes=65536)
@@ -278,7 +319,7 @@ async def test_a_stopped_producer_leaves_no_sender(
     before = asyncio.all_tasks()
     producer = KafkaProducer(topic_settings(stack), compression=None, max_batch_bytes=65536)
     await producer.start()
-    assert await producer.partition_count(topic.name) == 1
+    assert (await producer.topic(topic.name)).partitions == 1
     monkeypatch.setattr(kafka_producer, "STOP_SECONDS", 30 if cancelled else 0.5)
     stack.suspend("kafka")
     try:

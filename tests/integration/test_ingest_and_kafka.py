@@ -12,7 +12,7 @@ import pytest
 from native_stack.clients import topic_settings
 from native_stack.stack import Stack
 from reconcile.offsets import OffsetRange
-from reconcile.topic import read_topic
+from reconcile.topic import read_topic, topic_log
 
 pytestmark = pytest.mark.must(1, 6)
 
@@ -41,6 +41,7 @@ class Client:
             return report
 
     async def record_at(self, receipt: dict[str, Any]) -> Any:
+        assert receipt["log"] == await topic_log(topic_settings(self.stack), receipt["topic"])
         partition, offset = receipt["partition"], receipt["offset"]
         span = OffsetRange({partition: offset}, {partition: offset + 1})
         (record,) = await read_topic(topic_settings(self.stack), receipt["topic"], span)

@@ -47,7 +47,8 @@ class Ingest:
             return web.json_response({"title": "Invalid pin", "detail": "index is missing"}, status=422)
         receipts = []
         for pin in (await request.read()).splitlines():
-            receipts.append({"topic": "pins", "partition": 0, "offset": len(self.log), "timestamp": 0})
+            at = {"partition": 0, "offset": len(self.log)}
+            receipts.append({"topic": "pins", "log": "t01234567", **at, "timestamp": 0})
             self.log.append(pin)
         self.first_pin.set()
         return web.json_response({"receipts": receipts} if request.path == "/pins" else receipts[0])

@@ -72,7 +72,8 @@ class Ingest:
 
     def store(self, pin: bytes) -> dict[str, Any]:
         self.log.append(pin)
-        return {"topic": "pins", "partition": 0, "offset": len(self.log) - 1, "timestamp": 1_700_000_000_000}
+        at = {"partition": 0, "offset": len(self.log) - 1, "timestamp": 1_700_000_000_000}
+        return {"topic": "pins", "log": "t01234567", **at}
 
 
 def problem(status: int, headers: dict[str, str] | None = None, **more: Any) -> web.Response:

@@ -15,6 +15,7 @@ from ingest_api import publisher
 from ingest_api.app import create_ingest
 from ingest_api.publisher import Publisher
 from ingest_api.settings import IngestSettings
+from pin_schema.logs import log_name
 from prometheus_client import CollectorRegistry
 from service_runtime.clock import SystemClock
 from service_runtime.testing.broker import InMemoryBroker, StoredRecord
@@ -59,6 +60,7 @@ class World:
         return [record for number in range(3) for record in self.broker.log(TopicPartition("pins", number))]
 
     def at(self, receipt: dict[str, Any]) -> StoredRecord:
+        assert receipt["log"] == log_name(self.broker.topic("pins").topic_id)
         log = self.broker.log(TopicPartition(receipt["topic"], receipt["partition"]))
         return next(record for record in log if record.offset == receipt["offset"])
 
@@ -376,7 +378,7 @@ async def test_what_kafka_refuses_for_good_concerns_nobody_else(world: World) ->
     assert world.metric("pinflow_ingest_pending_bytes") == 0
 
 
-async def test_a_request_is_told_which_of_its_pins_kafka_refuses(world: World) -> None:
+async def test_the_answer_names_the_pins_that_kafka_refuses(world: World) -> None:
     world.broker.max_batch_bytes = 2000
     pins = [a_pin(index, title="x" * (3000 if index in {7, 30} else 10)) for index in range(40)]
     answer = await world.post("/pins", encoded(pins))
@@ -389,11 +391,19 @@ async def test_a_request_is_told_which_of_its_pins_kafka_refuses(world: World) -
     assert len(world.records()) == 38
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-async def test_partitions_come_and_go(world: World, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "PROBE_SECONDS", 0.05)
     monkeypatch.setattr(publisher, "RECONNECT_SECONDS", 0.05)
-    world.broker.set_partitions("pins", count)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("count", [1, 2, 5])
+async def test_partitions_come_and_go(world: World, count: int) -> None:
+    if count > 3:
+        world.broker.add_partitions("pins", count)
+    else:
+        world.broker.recreate_topic("pins", count)
     async with asyncio.timeout(20):
         while True:
             answers = await asyncio.gather(*(world.post("/pin/", encoded(a_pin(n))) for n in range(50)))
@@ -403,6 +413,50 @@ async def test_partitions_come_and_go(world: World, count: int, monkeypatch: pyt
                 break
             await asyncio.sleep(0.05)
     assert (world.producer.starts == 1) == (count > 3), "more partitions disturb nobody"
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("refilled", [0, 50])
+@pytest.mark.parametrize("seen_by", ["a batch", "the probe"])
+async def test_a_receipt_names_the_log_that_holds_its_pin(
+    world: World, monkeypatch: pytest.MonkeyPatch, refilled: int, seen_by: str
+) -> None:
+    before = (await world.post("/pins", encoded([a_pin(index) for index in range(60)]))).json()["receipts"]
+    if seen_by == "a batch":
+        monkeypatch.setattr(publisher, "PROBE_SECONDS", 3600)
+        await asyncio.sleep(0.1)
+    world.broker.recreate_topic("pins")
+    for number in range(3):
+        for _ in range(refilled):
+            world.broker.append(TopicPartition("pins", number), b"of somebody else")
+    if seen_by == "the probe":
+        async with asyncio.timeout(5):
+            while world.producer.starts < 2:
+                await asyncio.sleep(0.01)
+    else:
+        answer = await world.post("/pin/", encoded(a_pin()))
+        assert answer.status_code == 503
+        assert "created again" in answer.json()["detail"]
+    await world.until_ready()
+    answer = await world.post("/pins", encoded([a_pin(index) for index in range(60)]))
+    for index, receipt in enumerate(answer.json()["receipts"]):
+        assert json.loads(world.at(receipt).value or b"")["index"] == index
+    assert before[0]["log"] != answer.json()["receipts"][0]["log"]
+    assert len(world.records()) == 3 * refilled + 60, "nothing came in without a receipt"
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_pin_on_its_way_to_a_log_that_is_no_more_gets_no_receipt(world: World) -> None:
+    world.broker.silent = True
+    waiting = asyncio.create_task(world.post("/pin/", encoded(a_pin())))
+    await asyncio.sleep(0.02)
+    world.broker.recreate_topic("pins")
+    world.broker.silent = False
+    world.producer.answer_late()
+    assert "created again" in (await waiting).json()["detail"]
+    assert world.records() == []
+    await world.until_ready()
+    assert (await world.post("/pin/", encoded(a_pin()))).status_code == 200
 
 
 async def test_a_pins_partition_is_the_one_that_kafkas_own_clients_choose(world: World) -> None:

@@ -40,8 +40,8 @@ def some_pins(seed: int) -> list[dict[str, object]]:
 def test_an_array_is_split_where_its_elements_end(seed: int, written: Callable[[object], str]) -> None:
     body = written(some_pins(seed)).encode()
     assert len(body) > 4 * WINDOW_BYTES
-    whole = msgspec.json.decode(body, type=list[msgspec.Raw])
-    assert split(body) == [bytes(element) for element in whole]
+    complete = msgspec.json.decode(body, type=list[msgspec.Raw])
+    assert split(body) == [bytes(element) for element in complete]
 
 
 @pytest.mark.parametrize("seed", range(3))

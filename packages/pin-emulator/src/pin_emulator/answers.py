@@ -15,6 +15,7 @@ class Receipt(TypedDict):
     """Where a pin is stored."""
 
     topic: str
+    log: str
     partition: int
     offset: int
     timestamp: int | str

@@ -82,6 +82,14 @@ def record_bytes(record: Record) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Topic:
+    """What a name stands for now: a topic that is created again has another id, and other logs."""
+
+    topic_id: uuid.UUID
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogIdentity:
     """Which log a partition's offsets count in.
 
@@ -103,8 +111,9 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """All in-sync replicas have the batch: the offset of its first record, the append time in ms."""
+    """All in-sync replicas have the batch: its topic, its first record's offset, the append time in ms."""
 
+    topic_id: uuid.UUID
     base_offset: int
     timestamp: int
 
@@ -120,7 +129,11 @@ class Batch(Protocol):
 
 
 class BatchProducer(Protocol):
-    """An idempotent acks=all producer that is handed whole batches."""
+    """An idempotent acks=all producer that is handed whole batches.
+
+    From `start` to `stop` it writes into one log a partition: that of the topic as it was when it was first
+    asked for. What is sent after the topic was created again is never acknowledged; `start` begins anew.
+    """
 
     async def start(self) -> None:
         """Connect; raises BrokerUnavailable."""
@@ -128,8 +141,8 @@ class BatchProducer(Protocol):
     async def stop(self) -> None:
         """Disconnect, dropping what was not acknowledged."""
 
-    async def partition_count(self, topic: str) -> int:
-        """Ask the cluster how many partitions the topic has now; raises UnknownTopic or BrokerUnavailable."""
+    async def topic(self, name: str) -> Topic:
+        """Ask the cluster what the topic is now; raises UnknownTopic or BrokerUnavailable."""
 
     def new_batch(self) -> Batch:
         """Return an empty batch."""

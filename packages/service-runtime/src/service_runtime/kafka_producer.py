@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from functools import partial
+from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -24,6 +25,7 @@ from service_runtime.broker import (
     BrokerUnavailable,
     DeliveryUnknown,
     Headers,
+    Topic,
 )
 from service_runtime.kafka import (
     NOT_ALLOWED,
@@ -35,6 +37,8 @@ from service_runtime.kafka import (
     unavailable,
     unknown_topic,
 )
+from service_runtime.kafka_produce import UnknownTopicIdError, produce_by_id
+from service_runtime.kafka_topic_id import topic_now
 from service_runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -58,7 +62,7 @@ INVALID = (
     InvalidTimestampError,
     UnsupportedForMessageFormatError,
 )
-# All brokers together, to tell the partitions of a topic.
+# All brokers together, to say what a topic is.
 METADATA_SECONDS = 2 * REQUEST_TIMEOUT_MS / 1000
 
 
@@ -90,6 +94,7 @@ class KafkaProducer:
             max_batch_size=max_batch_bytes,
         )
         self._producer: AIOKafkaProducer | None = None
+        self._topic_ids: dict[str, UUID] = {}
 
     @property
     def _running(self) -> AIOKafkaProducer:
@@ -101,7 +106,8 @@ class KafkaProducer:
         """Connect; raises BrokerUnavailable."""
         producer = self._build()
         await start(producer, self._kafka)
-        self._producer = producer
+        self._producer, self._topic_ids = producer, {}
+        produce_by_id(producer.client, self._topic_ids)
 
     async def stop(self) -> None:
         """Disconnect; what no broker takes within seconds is dropped (its senders never saw an ack)."""
@@ -115,18 +121,19 @@ class KafkaProducer:
         finally:
             await asyncio.shield(_end(producer))
 
-    async def partition_count(self, topic: str) -> int:
-        """Ask the cluster how many partitions the topic has; raises UnknownTopic or BrokerUnavailable."""
+    async def topic(self, name: str) -> Topic:
+        """Ask the cluster what the topic is now; raises UnknownTopic or BrokerUnavailable."""
         client = self._running.client
         with not_now(self._kafka):
             # The client's own view is renewed: what is counted here is what can be sent to.
             async with asyncio.timeout(METADATA_SECONDS):
                 if not await client.force_metadata_update():
-                    raise BrokerUnavailable("no broker tells its partitions")
-        partitions = client.cluster.partitions_for_topic(topic)
-        if not partitions:
-            raise unknown_topic(topic, self._kafka)
-        return len(partitions)
+                    raise BrokerUnavailable("no broker says what the topic is")
+                if not client.cluster.partitions_for_topic(name):
+                    raise unknown_topic(name, self._kafka)
+                topic = await topic_now(client, name)
+        self._topic_ids.setdefault(name, topic.topic_id)
+        return topic
 
     def new_batch(self) -> KafkaBatch:
         """Return an empty batch; raises BrokerUnavailable while not connected."""
@@ -136,20 +143,31 @@ class KafkaProducer:
         """Queue the batch; the future holds its ack."""
         assert isinstance(batch, KafkaBatch)  # noqa: S101 (batches come from new_batch)
         batch.builder.close()
-        producer = self._running
+        producer, topic_ids = self._running, self._topic_ids
+        if to.topic not in topic_ids:
+            await self.topic(to.topic)
         with not_now(self._kafka):
             if to.partition not in await producer.partitions_for(to.topic):
                 raise BrokerUnavailable(
                     f"partition {to.partition} of topic {to.topic!r} is not there any more"
                 )
             delivery = await producer.send_batch(batch.builder, to.topic, partition=to.partition)
-        return asyncio.ensure_future(self._acknowledged(delivery, producer, to, len(batch)))
+        return asyncio.ensure_future(
+            self._acknowledged(delivery, producer, to, topic_ids[to.topic], len(batch))
+        )
 
     async def _acknowledged(
-        self, delivery: "asyncio.Future[object]", producer: AIOKafkaProducer, to: TopicPartition, count: int
+        self,
+        delivery: "asyncio.Future[object]",
+        producer: AIOKafkaProducer,
+        to: TopicPartition,
+        topic_id: UUID,
+        count: int,
     ) -> Ack:
         try:
             metadata = await delivery
+        except UnknownTopicIdError as error:
+            raise DeliveryUnknown(f"topic {to.topic!r} was deleted, and perhaps created again") from error
         except NOT_ALLOWED as error:
             raise unavailable(error, self._kafka) from error
         except (*TOO_LARGE, *INVALID) as error:
@@ -162,7 +180,7 @@ class KafkaProducer:
         if offset < 0:
             # The broker saw the batch before (a retry) but no longer remembers where it put it.
             raise DeliveryUnknown("the broker has the batch but not its position")
-        return Ack(offset, timestamp)
+        return Ack(topic_id, offset, timestamp)
 
 
 async def _end(producer: AIOKafkaProducer) -> None:

@@ -11,7 +11,9 @@ from io import BytesIO
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
+    KafkaError,
     LeaderNotAvailableError,
+    NoBrokersAvailable,
     NotLeaderForPartitionError,
     UnknownTopicOrPartitionError,
     for_code,
@@ -28,20 +30,24 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-from service_runtime.broker import LogIdentity
+from service_runtime.broker import LogIdentity, Topic
 
 NAME, TAGS = CompactString("utf-8"), ("tags", TaggedFields)
 NO_TAGS: dict[int, bytes] = {}
 NO_ID = uuid.UUID(int=0)
 
 
-class _Uuid(AbstractType[uuid.UUID]):  # type: ignore[misc]
+class Uuid(AbstractType[uuid.UUID]):  # type: ignore[misc]
+    """16 bytes."""
+
     @classmethod
     def encode(cls, value: uuid.UUID) -> bytes:
+        """Return the bytes."""
         return value.bytes
 
     @classmethod
     def decode(cls, data: BytesIO) -> uuid.UUID:
+        """Read the bytes."""
         return uuid.UUID(bytes=data.read(16))
 
 
@@ -57,7 +63,7 @@ class _MetadataResponse(Response):  # type: ignore[misc]
             CompactArray(
                 ("error_code", Int16),
                 ("name", NAME),
-                ("topic_id", _Uuid),
+                ("topic_id", Uuid),
                 ("is_internal", Boolean),
                 (
                     "partitions",
@@ -85,7 +91,7 @@ class _MetadataRequestStruct(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     RESPONSE_TYPE = _MetadataResponse
     SCHEMA = Schema(
-        ("topics", CompactArray(("topic_id", _Uuid), ("name", NAME), TAGS)),
+        ("topics", CompactArray(("topic_id", Uuid), ("name", NAME), TAGS)),
         ("allow_auto_topic_creation", Boolean),
         ("include_authorized_operations", Boolean),
         TAGS,
@@ -101,6 +107,25 @@ class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
     def build(self, request_struct_class: type[_MetadataRequestStruct]) -> _MetadataRequestStruct:
         by_name = [(NO_ID, topic, NO_TAGS) for topic in self._topics]
         return request_struct_class(by_name, False, False, NO_TAGS)
+
+
+async def topic_now(client: AIOKafkaClient, name: str) -> Topic:
+    """Ask the brokers, one after the other, what the topic is now; raises what aiokafka raises.
+
+    A broker that is behind may tell an id that is no more. The leaders refuse batches for it.
+    """
+    reason: KafkaError = NoBrokersAvailable()
+    for broker in client.cluster.brokers():
+        try:
+            answer = await client.send(broker.nodeId, _MetadataRequest([name]))
+        except KafkaError as error:
+            reason = error
+            continue
+        ((code, _name, topic_id, _internal, partitions, *_),) = answer.topics
+        if code:
+            raise for_code(code)(name)
+        return Topic(topic_id, len(partitions))
+    raise reason
 
 
 async def log_identities(

@@ -1,4 +1,4 @@
-"""The whole service wired: settings in, routes and the publisher behind them out."""
+"""The service, wired: settings in, routes and the publisher behind them out."""
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry

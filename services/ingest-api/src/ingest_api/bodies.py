@@ -51,18 +51,18 @@ async def _read(request: Request, room: Room, limit: int, seconds: float) -> byt
 
     Raises BudgetSpent, Problem 413 beyond `limit` bytes and 408 after `seconds`.
     """
-    told = request.headers.get("content-length")
-    if told is not None:
-        if int(told) > limit:
+    declared = request.headers.get("content-length")
+    if declared is not None:
+        if int(declared) > limit:
             raise _too_large(request, limit)
-        room.take(int(told))
+        room.take(int(declared))
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 if len(body) + len(chunk) > limit:
                     raise _too_large(request, limit)
-                if told is None:
+                if declared is None:
                     room.take(len(chunk))
                 body += chunk
     except TimeoutError:

@@ -9,9 +9,15 @@ _REF = {"$ref": "#/components/schemas/RawPin"}
 _RECEIPT = {
     "type": "object",
     "description": "Where the pin is. Every in-sync replica holds it at this position.",
-    "required": ["topic", "partition", "offset", "timestamp"],
+    "required": ["topic", "log", "partition", "offset", "timestamp"],
     "properties": {
         "topic": {"type": "string", "examples": ["pins"]},
+        "log": {
+            "type": "string",
+            "pattern": "^t[0-9a-f]{8}$",
+            "examples": ["t5f0e1c9a"],
+            "description": "Short for the topic's id: another one once the topic was created again.",
+        },
         "partition": {"type": "integer", "examples": [3]},
         "offset": {"type": "integer", "examples": [20225]},
         "timestamp": {"type": "integer", "description": "The broker's append time, ms since the epoch."},

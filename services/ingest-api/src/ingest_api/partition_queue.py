@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count, islice
 
 import msgspec
 from aiokafka import TopicPartition
+from pin_schema.logs import log_name
 from pin_schema.wire import SCHEMA_HEADER
 from service_runtime.broker import Ack, Batch, BatchProducer, BatchRefused, BrokerUnavailable
 
@@ -19,9 +21,14 @@ _RATE_WEIGHT = 0.2
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """Where a pin is: all in-sync replicas hold it there. `timestamp` is the broker's append time in ms."""
+    """Where a pin is: all in-sync replicas hold it there.
+
+    `log` is short for the topic's id, another one once the topic was created again. `timestamp` is the
+    broker's append time in ms.
+    """
 
     topic: str
+    log: str
     partition: int
     offset: int
     timestamp: int
@@ -170,14 +177,15 @@ class PartitionQueue:
             for half in _halves(contents, len(batch) // 2):
                 await self._deliver_again(half)
             return
-        offset = ack.base_offset
+        receipts = self._receipts(ack)
         for run in contents:
-            run.pending.settle(self._receipts(offset, len(run), ack.timestamp))
-            offset += len(run)
+            run.pending.settle(islice(receipts, len(run)))
 
-    def _receipts(self, offset: int, count: int, timestamp: int) -> list[Receipt]:
+    def _receipts(self, ack: Ack) -> Iterator[Receipt]:
         topic, partition = self.partition.topic, self.partition.partition
-        return [Receipt(topic, partition, number, timestamp) for number in range(offset, offset + count)]
+        log = log_name(ack.topic_id)
+        for offset in count(ack.base_offset):
+            yield Receipt(topic, log, partition, offset, ack.timestamp)
 
     async def _deliver_again(self, contents: list[Run]) -> None:
         wanted = [run for run in contents if not run.pending.abandoned]
@@ -206,9 +214,9 @@ class PartitionQueue:
 
 def _append(batch: Batch, pins: list[ValidPin]) -> int:
     """Append pins until the batch is full; return how many."""
-    for count, pin in enumerate(pins):
+    for appended, pin in enumerate(pins):
         if not batch.append(pin.key, pin.value, _HEADERS):
-            return count
+            return appended
     return len(pins)
 
 

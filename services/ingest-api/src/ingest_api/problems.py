@@ -26,8 +26,7 @@ class Problem(Exception):  # noqa: N818 (the field's word, RFC 9457)
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.kind = kind
-        self.retry_after = retry_after
+        self._retry_after = retry_after
         self.document = {
             "type": TYPE_PREFIX + kind,
             "title": title,
@@ -38,19 +37,13 @@ class Problem(Exception):  # noqa: N818 (the field's word, RFC 9457)
 
     def response(self) -> Response:
         """Return the HTTP answer; Retry-After is in seconds."""
-        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        headers = {} if self._retry_after is None else {"Retry-After": str(self._retry_after)}
         return Response(
             msgspec.json.encode(self.document),
             status_code=self.status,
             headers=headers,
             media_type="application/problem+json",
         )
-
-
-async def answer_problem(_: Request, error: Exception) -> Response:
-    """Answer a Problem raised by a route."""
-    assert isinstance(error, Problem)  # noqa: S101 (registered for this type only)
-    return error.response()
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 from aiokafka import TopicPartition
+from pin_schema.logs import log_name
 from service_runtime.broker import BatchProducer, BrokerUnavailable
 from service_runtime.readiness import Dependency
 
@@ -51,6 +52,7 @@ class Publisher:
         self._kafka = kafka
         self._metrics = metrics
         self._queues: list[PartitionQueue] = []
+        self._log = ""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Stay connected until `stop`; every reason for not being so is in /health/ready."""
@@ -67,7 +69,9 @@ class Publisher:
 
     async def _connect(self) -> None:
         await self._producer.start()
-        self._add_queues(await self._producer.partition_count(self._settings.kafka_topic))
+        topic = await self._producer.topic(self._settings.kafka_topic)
+        self._log = log_name(topic.topic_id)
+        self._add_queues(topic.partitions)
         self._kafka.up()
 
     def _add_queues(self, count: int) -> None:
@@ -95,15 +99,15 @@ class Publisher:
 
     async def _probe(self) -> None:
         try:
-            count = await self._producer.partition_count(self._settings.kafka_topic)
+            topic = await self._producer.topic(self._settings.kafka_topic)
         except BrokerUnavailable as error:
             self._kafka.down(str(error))
             return
-        if count < len(self._queues):
-            # What is in flight to a partition that is not there would be sent for ever.
-            raise BrokerUnavailable(f"the topic went from {len(self._queues)} to {count} partitions")
-        self._add_queues(count)
-        if stuck := self._stuck(range(count)):
+        if (found := log_name(topic.topic_id)) != self._log:
+            # Also with fewer partitions: what is in flight to one that is not there would be sent for ever.
+            raise BrokerUnavailable(f"the topic was created again: its log {self._log} has become {found}")
+        self._add_queues(topic.partitions)
+        if stuck := self._stuck(range(topic.partitions)):
             self._kafka.down(stuck)
         else:
             self._kafka.up()
@@ -124,7 +128,7 @@ class Publisher:
     async def publish(self, pins: Sequence[ValidPin], room: Room) -> Published:
         """Send pins and await their acks, for a bounded time; raises BrokerUnavailable when nothing was sent.
 
-        Their room is kept until Kafka has let go of them, whatever the client is told.
+        Their room is kept until Kafka has let go of them, whatever the client is answered.
         """
         self.require_connection()
         parts = self._by_partition(pins)

@@ -74,7 +74,7 @@ def _array(body: bytearray) -> Windows:
 
 
 def _some_elements(body: bytearray, at: int) -> tuple[list[bytes], int]:
-    """Return whole elements from `at` on, and where the next one starts; none if none is small enough."""
+    """Return complete elements from `at` on, and where the next one starts; none if none is small enough."""
     for size in (WINDOW_BYTES, MAX_WINDOW_BYTES):
         window = _part(body, at, at + size)
         pins, length = _guessed(window)

@@ -37,7 +37,7 @@ class ValidPin(msgspec.Struct, frozen=True, gc=False):
     key_hash: int
 
 
-Verdict = ValidPin | tuple[Violation, ...]
+Validated = ValidPin | tuple[Violation, ...]
 
 
 @dataclass(slots=True)
@@ -76,11 +76,11 @@ class Validator:
         plain = _plain(value)
         if plain is not None:
             return plain
-        (verdict,) = await self._exactly([value])
-        if isinstance(verdict, ValidPin):
-            return verdict
+        (result,) = await self._exactly([value])
+        if isinstance(result, ValidPin):
+            return result
         refusal = _Refusal()
-        refusal.add(0, verdict)
+        refusal.add(0, result)
         raise refusal.problem(1)
 
     async def validate(self, windows: Windows) -> list[ValidPin]:
@@ -89,11 +89,11 @@ class Validator:
         refusal = _Refusal()
         total = 0
         while (window := await self._next(windows, later=total > 0)) is not None:
-            for position, verdict in enumerate(await self._verdicts(*window), total):
-                if isinstance(verdict, ValidPin):
-                    pins.append(verdict)
+            for position, result in enumerate(await self._results(*window), total):
+                if isinstance(result, ValidPin):
+                    pins.append(result)
                 else:
-                    refusal.add(position, verdict)
+                    refusal.add(position, result)
             total += len(window[0])
         if refusal.bad:
             raise refusal.problem(total)
@@ -112,22 +112,22 @@ class Validator:
             values = next(windows, None)
             return None if values is None else (values, [_plain(value) for value in values])
 
-    async def _verdicts(self, values: list[bytes], plain: Sequence[ValidPin | None]) -> list[Verdict]:
+    async def _results(self, values: list[bytes], plain: Sequence[ValidPin | None]) -> list[Validated]:
         unclear = [value for value, pin in zip(values, plain, strict=True) if pin is None]
         exact = iter(await self._exactly(unclear))
         return [next(exact) if pin is None else pin for pin in plain]
 
-    async def _exactly(self, values: list[bytes]) -> list[Verdict]:
+    async def _exactly(self, values: list[bytes]) -> list[Validated]:
         if sum(map(len, values)) <= _INLINE_BYTES:
-            judged = _exact(values)
+            results = _exact(values)
         else:
-            judged = await asyncio.get_running_loop().run_in_executor(self._beside, _exact, values)
-        for verdict, unknown_fields in judged:
-            if not isinstance(verdict, ValidPin):
-                self._metrics.refused.labels(verdict[0].rule).inc()
+            results = await asyncio.get_running_loop().run_in_executor(self._beside, _exact, values)
+        for result, unknown_fields in results:
+            if not isinstance(result, ValidPin):
+                self._metrics.refused.labels(result[0].rule).inc()
             elif unknown_fields:
                 self._metrics.unknown_fields.inc(unknown_fields)
-        return [verdict for verdict, _ in judged]
+        return [result for result, _ in results]
 
 
 def _plain(value: bytes) -> ValidPin | None:
@@ -135,16 +135,16 @@ def _plain(value: bytes) -> ValidPin | None:
     return None if pin is None else _valid(pin, value)
 
 
-def _exact(values: list[bytes]) -> list[tuple[Verdict, int]]:
-    judged: list[tuple[Verdict, int]] = []
+def _exact(values: list[bytes]) -> list[tuple[Validated, int]]:
+    results: list[tuple[Validated, int]] = []
     for value in values:
         try:
             pin, unknown_fields = decode_exactly(value)
         except InvalidPin as invalid:
-            judged.append((invalid.violations, 0))
+            results.append((invalid.violations, 0))
         else:
-            judged.append((_valid(pin, value), unknown_fields))
-    return judged
+            results.append((_valid(pin, value), unknown_fields))
+    return results
 
 
 def _valid(pin: WirePin, value: bytes) -> ValidPin:

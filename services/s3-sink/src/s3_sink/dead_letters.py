@@ -95,7 +95,7 @@ class DeadLetters:
             if not self._partitions:
                 await self._producer.stop()
                 await self._producer.start()
-                self._partitions = await self._producer.partition_count(self._topic)
+                self._partitions = (await self._producer.topic(self._topic)).partitions
 
 
 def _headers(source: TopicPartition, of: str, letter: DeadLetter) -> Headers:

@@ -26,7 +26,8 @@ async def post_reference(settings: DemoSettings, out: Console, err: Console) -> 
     positions: set[Position] = set()
 
     def take(pairs: list[tuple[bytes, Receipt]]) -> None:
-        positions.update((receipt["partition"], receipt["offset"]) for _, receipt in pairs)
+        receipts = [receipt for _, receipt in pairs if receipt["log"] == log]
+        positions.update((receipt["partition"], receipt["offset"]) for receipt in receipts)
 
     with shown(settings.ingest_url, len(reference.pins()), quiet=False) as progress:
         try:

@@ -20,6 +20,7 @@ from service_runtime.broker import (
     InstanceNameTaken,
     LogIdentity,
     Record,
+    Topic,
     UnknownTopic,
     record_bytes,
 )
@@ -165,10 +166,14 @@ class InMemoryBroker:
         epoch = self.log_of(partition).leader_epoch
         return LogIdentity(self._topic_ids[partition.topic], epoch)
 
-    def set_partitions(self, topic: str, count: int) -> None:
-        """Add partitions, or drop the last ones as making the topic anew with fewer does."""
-        for partition in self.partitions(topic)[count:]:
-            del self._logs[partition]
+    def topic(self, name: str) -> Topic:
+        """Return what the topic is now; raises UnknownTopic."""
+        if name not in self._topic_ids:
+            raise UnknownTopic("the topic does not exist: run the migrations")
+        return Topic(self._topic_ids[name], len(self.partitions(name)))
+
+    def add_partitions(self, topic: str, count: int) -> None:
+        """Give the topic more partitions, up to this many."""
         for number in range(count):
             self._logs.setdefault(TopicPartition(topic, number), _Log())
 
@@ -250,11 +255,13 @@ class InMemoryProducer:
     def __init__(self, broker: InMemoryBroker) -> None:
         self._broker = broker
         self._unanswered: list[tuple[asyncio.Future[Ack], InMemoryBatch, TopicPartition]] = []
+        self._topic_ids: dict[str, uuid.UUID] = {}
         self.starts = 0
 
     async def start(self) -> None:
         """Connect; raises BrokerUnavailable while the broker is away."""
         self._broker.require()
+        self._topic_ids.clear()
         self.starts += 1
 
     async def stop(self) -> None:
@@ -271,16 +278,15 @@ class InMemoryProducer:
     def answer_late(self) -> None:
         """Write and acknowledge every unanswered batch after all."""
         for future, batch, to in self._unanswered:
-            future.set_result(self._write(batch, to))
+            self._write(batch, to, future)
         self._unanswered.clear()
 
-    async def partition_count(self, topic: str) -> int:
-        """Return the number of partitions."""
+    async def topic(self, name: str) -> Topic:
+        """Return what the topic is now."""
         self._broker.require()
-        count = len(self._broker.partitions(topic))
-        if count == 0:
-            raise UnknownTopic("the topic does not exist: run the migrations")
-        return count
+        topic = self._broker.topic(name)
+        self._topic_ids.setdefault(name, topic.topic_id)
+        return topic
 
     def new_batch(self) -> InMemoryBatch:
         """Return an empty batch."""
@@ -290,6 +296,8 @@ class InMemoryProducer:
         """Append the batch in one go."""
         assert isinstance(batch, InMemoryBatch)  # noqa: S101 (batches come from new_batch)
         self._broker.require()
+        if to.topic not in self._topic_ids:
+            await self.topic(to.topic)
         if to not in self._broker.partitions(to.topic):
             raise BrokerUnavailable(f"partition {to.partition} of topic {to.topic!r} is not there any more")
         future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
@@ -298,16 +306,22 @@ class InMemoryProducer:
         elif batch.size > self._broker.max_batch_bytes:
             future.set_exception(BatchRefused("the batch is too large", too_large=True))
         else:
-            future.set_result(self._write(batch, to))
+            self._write(batch, to, future)
         return future
 
-    def _write(self, batch: InMemoryBatch, to: TopicPartition) -> Ack:
+    def _write(self, batch: InMemoryBatch, to: TopicPartition, answer: asyncio.Future[Ack]) -> None:
+        topic_id = self._topic_ids[to.topic]
+        if not self._broker.holds(to) or self._broker.identity(to).topic_id != topic_id:
+            answer.set_exception(
+                DeliveryUnknown(f"topic {to.topic!r} was deleted, and perhaps created again")
+            )
+            return
         stamp = int(self._broker.clock.now() * 1000)
         offsets = [
             self._broker.append(to, value, key=key, headers=headers, timestamp=stamp)
             for key, value, headers in batch.records
         ]
-        return Ack(offsets[0], stamp)
+        answer.set_result(Ack(topic_id, offsets[0], stamp))
 
 
 class InMemoryConsumer:

@@ -10,14 +10,17 @@ import pytest
 from aiokafka import TopicPartition
 
 from service_runtime.broker import (
+    Ack,
     BatchProducer,
     BatchRefused,
     BrokerUnavailable,
     Commit,
+    DeliveryUnknown,
     GroupConsumer,
     InstanceNameTaken,
     LogIdentity,
     Record,
+    Topic,
     UnknownTopic,
     record_bytes,
 )
@@ -76,6 +79,23 @@ async def produce(lab: BrokerLab, values: list[bytes], partition: int = 0) -> tu
     ack = await (await producer.send(batch, TopicPartition(lab.topic, partition)))
     await producer.stop()
     return ack.base_offset, ack.timestamp
+
+
+async def send(producer: BatchProducer, partition: TopicPartition) -> Ack:
+    """Send one record and return its ack."""
+    batch = producer.new_batch()
+    assert batch.append(b"key", b"value", HEADERS)
+    return await (await producer.send(batch, partition))
+
+
+async def known_topic(producer: BatchProducer, name: str) -> Topic:
+    """Ask for a topic until there is an answer."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await producer.topic(name)
+            except BrokerUnavailable:
+                await asyncio.sleep(0.1)
 
 
 async def drain(consumer: GroupConsumer, count: int, max_bytes: int = MAX_BYTES) -> list[Record]:
@@ -154,8 +174,39 @@ class BrokerSuite:
         producer = lab.producer()
         await producer.start()
         with pytest.raises(UnknownTopic, match="migrations"):
-            await producer.partition_count("no-such-topic")
-        assert await producer.partition_count(lab.topic) == 2
+            await producer.topic("no-such-topic")
+        assert (await producer.topic(lab.topic)).partitions == 2
+        await producer.stop()
+
+    async def test_an_ack_names_the_log_that_holds_the_batch(
+        self, lab: BrokerLab, partition: TopicPartition
+    ) -> None:
+        producer = lab.producer()
+        await producer.start()
+        ack = await send(producer, partition)
+        assert ack.topic_id == (await producer.topic(lab.topic)).topic_id
+        consumer = lab.consumer("log")
+        await own(consumer, partition, 0)
+        assert (await identity(consumer, partition)).topic_id == ack.topic_id
+        await consumer.stop()
+        await producer.stop()
+
+    async def test_no_batch_gets_into_the_log_of_a_topic_that_was_created_again(
+        self, lab: BrokerLab, partition: TopicPartition
+    ) -> None:
+        producer = lab.producer()
+        await producer.start()
+        before = await send(producer, partition)
+        await lab.recreate_topic(2)
+        for _ in range(2):
+            with pytest.raises(DeliveryUnknown, match="created again"):
+                await send(producer, partition)
+            now = await known_topic(producer, lab.topic)
+            assert now.topic_id != before.topic_id
+        await producer.stop()
+        await producer.start()
+        ack = await send(producer, partition)
+        assert (ack.topic_id, ack.base_offset) == (now.topic_id, 0), "nothing came in before"
         await producer.stop()
 
     async def test_a_refused_batch_concerns_no_other(self, lab: BrokerLab, partition: TopicPartition) -> None:
@@ -167,19 +218,14 @@ class BrokerSuite:
             with pytest.raises(BatchRefused) as refused:
                 await (await producer.send(too_large, partition))
             assert refused.value.too_large
-            fits = producer.new_batch()
-            assert fits.append(b"key", b"value", HEADERS)
-            ack = await (await producer.send(fits, partition))
-            assert ack.base_offset == number
+            assert (await send(producer, partition)).base_offset == number
         await producer.stop()
 
     async def test_a_partition_that_is_not_there_is_not_waited_for(self, lab: BrokerLab) -> None:
         producer = lab.producer()
         await producer.start()
-        batch = producer.new_batch()
-        assert batch.append(b"key", b"value", HEADERS)
         with pytest.raises(BrokerUnavailable, match=r"partition 7 .* is not there"):
-            await producer.send(batch, TopicPartition(lab.topic, 7))
+            await send(producer, TopicPartition(lab.topic, 7))
         await producer.stop()
 
     async def test_nothing_is_returned_before_a_position_is_sought(
