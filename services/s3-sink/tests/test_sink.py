@@ -7,8 +7,9 @@ import pytest
 from aiokafka import TopicPartition
 from pin_schema.archive import ObjectKey
 from prometheus_client import CollectorRegistry
+from s3_sink.lag import ConsumerStalledError
 from s3_sink.resume import Bookmark
-from s3_sink.sink import ConsumerStalledError, Sink
+from s3_sink.sink import Sink
 from s3_sink.testing import LETTERS, P0, P1, World, a_pin
 from service_runtime.broker import Commit, Record
 from service_runtime.object_store import StoredObject
@@ -549,7 +550,7 @@ async def test_records_lost_to_retention_stop_a_running_chain(world: World) -> N
         assert "records 5..6 are gone" in world.ready()["pins-0"]
 
 
-async def test_what_was_read_before_a_hole_is_stored_though_the_chain_stops(world: World) -> None:
+async def test_what_was_read_before_a_hole_is_stored_though_the_partition_stops(world: World) -> None:
     async with world.sink(flush_max_seconds=1):
         world.post(5)
         await world.pass_time(0.5)
@@ -668,7 +669,7 @@ async def test_a_quiet_partition_has_no_lag(world: World) -> None:
         assert 9 <= world.metric("pinflow_sink_lag_seconds", partition="0") <= 12
 
 
-async def test_only_the_owner_of_a_partition_tells_of_it(world: World) -> None:
+async def test_only_the_owner_of_a_partition_shows_it(world: World) -> None:
     world.post(10, P0)
     world.post(10, P1)
     async with world.sink():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from aiokafka import TopicPartition
 from pin_schema.archive import ArchivedRecord
-from s3_sink.sink import ConsumerStalledError
+from s3_sink.lag import ConsumerStalledError
 from s3_sink.testing import P0, P1, RunningSink, World, a_pin
 from service_runtime.testing.broker import StoredRecord
 
