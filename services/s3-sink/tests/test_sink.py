@@ -579,6 +579,42 @@ async def test_retention_that_took_only_archived_records_is_no_loss(world: World
     assert world.offsets() == list(range(8))
 
 
+async def test_a_batch_that_cannot_be_decoded_stops_its_partition_until_it_can(world: World) -> None:
+    reason = {"partition": "0", "reason": "undecodable-batch"}
+    async with world.sink(flush_max_seconds=1):
+        world.post(5)
+        world.broker.append_undecodable(P0, a_pin(5))
+        world.post(3)
+        await world.pass_time(5)
+        assert "what the log holds at 5 cannot be decoded" in world.ready()["pins-0"]
+        assert world.metric("pinflow_sink_partition_stopped", **reason) == 0, "one answer is not enough"
+        assert world.offsets() == list(range(5))
+        world.post(4, P1)
+        await world.pass_time(200)
+        assert world.ready()["pins-0"].endswith("see docs/runbooks/sink-undecodable-batch.md")
+        assert world.ready()["kafka"] == world.ready()["pins-1"] == "up"
+        assert world.metric("pinflow_sink_partition_stopped", **reason) == 1
+        assert world.metric("pinflow_sink_lag_records", partition="0") == 4
+        assert (world.offsets(P0), world.offsets(P1)) == (list(range(5)), list(range(4)))
+        world.broker.repair(P0)
+        await world.pass_time(70)
+        assert world.metric("pinflow_sink_partition_stopped", **reason) == 0
+        assert set(world.ready().values()) == {"up"}
+    assert world.offsets() == list(range(9))
+
+
+async def test_a_log_may_begin_with_what_cannot_be_decoded(world: World) -> None:
+    world.broker.append_undecodable(P0, a_pin())
+    async with world.sink():
+        await world.pass_time(130)
+        assert world.ready()["pins-0"].startswith("undecodable-batch: what the log holds at 0")
+        world.broker.delete_before(P0, 1)
+        world.post(1)
+        await world.pass_time(70)
+        assert "deleted-by-retention" not in world.ready()["pins-0"], "nothing was archived before it"
+    assert world.offsets() == [1]
+
+
 async def test_an_unreadable_newest_object_stops(world: World) -> None:
     world.put_object(0, 3, 1, 2)
     (key,) = world.store.objects

@@ -34,7 +34,7 @@ class Weather:
     async def step(self) -> None:
         calm, rough = (
             [self.post] * 4 + [self.start, self.heal],
-            [self.crash, self.stop, self.hang, self.slow, self.fault, self.elect, self.recreate],
+            [self.crash, self.stop, self.hang, self.slow, self.fault, self.elect, self.recreate, self.damage],
         )
         event = self.dice.choice([*calm, *rough])
         self.happened[event.__name__] += 1
@@ -96,6 +96,13 @@ class Weather:
         for partition in (P0, P1):
             self._post(self.dice.choice([0, 5, 200]), partition)
 
+    async def damage(self) -> None:
+        """What cannot be decoded stays so until the leader's disk is sound again."""
+        partition = self.dice.choice([P0, P1])
+        self.posted += 1
+        offset = self.world.broker.append_undecodable(partition, a_pin(self.posted))
+        self.ever[self.world.log, partition, offset].add(a_pin(self.posted))
+
     async def slow(self) -> None:
         self.world.store.latency = self.dice.choice([0, 0.5, 3])
         self.world.broker.latency = self.dice.choice([0, 0.3, 1])
@@ -108,6 +115,8 @@ class Weather:
     async def heal(self) -> None:
         self.world.store.away = self.world.broker.away = False
         self.world.store.latency = self.world.broker.latency = 0.0
+        for partition in (P0, P1):
+            self.world.broker.repair(partition)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

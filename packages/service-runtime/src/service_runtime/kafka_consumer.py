@@ -25,7 +25,7 @@ from service_runtime.kafka import (
     start,
     unknown_topic,
 )
-from service_runtime.kafka_fetched import read_fetched
+from service_runtime.kafka_fetched import read_fetched, wait_for_fetched
 from service_runtime.kafka_instance import Holder, InstanceName, NamedAssignor
 from service_runtime.kafka_topic_id import log_identities
 from service_runtime.settings import KafkaSettings
@@ -87,6 +87,8 @@ class KafkaGroupConsumer:
         self._consumer: AIOKafkaConsumer | None = None
         # Those with a position, in the order in which they are served.
         self._positioned: deque[TopicPartition] = deque()
+        # Of these, why what stands at the position cannot be decoded.
+        self._undecodable: dict[TopicPartition, str] = {}
 
     @property
     def _running(self) -> AIOKafkaConsumer:
@@ -133,6 +135,7 @@ class KafkaGroupConsumer:
     def unposition(self) -> None:
         """Return nothing more until positions are sought again."""
         self._positioned.clear()
+        self._undecodable.clear()
 
     async def check_name(self) -> None:
         """Raise InstanceNameTaken when another member goes by this one's name and was there first."""
@@ -144,29 +147,41 @@ class KafkaGroupConsumer:
 
     async def poll(self, max_wait: float, max_bytes: int) -> Mapping[TopicPartition, Sequence[Record]]:
         """Return what has arrived within `max_wait` seconds; raises BrokerUnavailable."""
-        consumer = self._running
         with not_now(self._kafka):
-            first = await _wait_for_one(consumer, max_wait)
-        # Between an assignment and its listener's call aiokafka may fetch from the committed offset.
-        polled = {p: records for p, records in first.items() if p in self._positioned}
-        room = max_bytes - sum(record_bytes(record) for records in polled.values() for record in records)
-        for partition in list(self._positioned):
-            if room <= 0:
-                break
+            await wait_for_fetched(self._running, self._readable(), max_wait)
+        polled: dict[TopicPartition, Sequence[Record]] = {}
+        for partition in self._readable():
             try:
-                with not_now(self._kafka):
-                    records = read_fetched(consumer, partition, room)
+                records = self._read(partition, max_bytes)
             except BrokerUnavailable:
                 if not polled:
                     raise
                 continue  # what was read already is behind its partition's position: it must be returned
-            room -= sum(map(record_bytes, records))
             if records:
-                polled.setdefault(partition, []).extend(records)
-                # Who was served goes to the end of the queue.
-                self._positioned.remove(partition)
-                self._positioned.append(partition)
+                polled[partition] = records
+                max_bytes -= sum(map(record_bytes, records))
+            if max_bytes <= 0:
+                break
         return polled
+
+    def _readable(self) -> list[TopicPartition]:
+        # Between an assignment and its listener's call aiokafka may fetch from the committed offset.
+        return [partition for partition in self._positioned if partition not in self._undecodable]
+
+    def _read(self, partition: TopicPartition, max_bytes: int) -> Sequence[Record]:
+        with not_now(self._kafka):
+            records, why_no_more = read_fetched(self._running, partition, max_bytes)
+        if why_no_more is not None:
+            self._undecodable[partition] = why_no_more
+        if records:
+            # Who was served goes to the end of the queue.
+            self._positioned.remove(partition)
+            self._positioned.append(partition)
+        return records
+
+    def undecodable(self, partition: TopicPartition) -> str | None:
+        """Return why what stands at the partition's position cannot be decoded, or None."""
+        return self._undecodable.get(partition)
 
     def position(self, partition: TopicPartition) -> int | None:
         """Return the offset after all that was handed out or skipped."""
@@ -179,6 +194,7 @@ class KafkaGroupConsumer:
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read on from this offset."""
+        self._undecodable.pop(partition, None)
         if self._if_assigned(lambda consumer: consumer.seek(partition, offset)) and (
             partition not in self._positioned
         ):
@@ -232,19 +248,3 @@ class KafkaGroupConsumer:
         with not_now(self._kafka):
             async with asyncio.timeout(REQUEST_SECONDS):
                 return await log_identities(client, partitions)
-
-
-async def _wait_for_one(consumer: AIOKafkaConsumer, max_wait: float) -> dict[TopicPartition, list[Record]]:
-    """Wait for a record, and return it; raises what aiokafka's background tasks have met."""
-    fetching = consumer._fetcher.error_future
-    if fetching.done():  # of which aiokafka itself says nothing: no record would ever come
-        fetching.result()
-    try:
-        # During a rebalance aiokafka forgets its own timeout.
-        async with asyncio.timeout(max_wait + 1):
-            polled: dict[TopicPartition, list[Record]] = await consumer.getmany(
-                timeout_ms=int(max_wait * 1000), max_records=1
-            )
-    except TimeoutError:
-        return {}
-    return polled

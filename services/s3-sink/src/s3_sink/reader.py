@@ -18,7 +18,7 @@ from s3_sink.open_object import Filler, OpenObject, SealedObject
 from s3_sink.placing import Place
 from s3_sink.resume import ResumePoint, following
 from s3_sink.stop_state import StopState
-from s3_sink.stops import LogTruncated, PartitionStop
+from s3_sink.stops import LogTruncated, PartitionStop, UndecodableBatch
 
 log = structlog.get_logger(__name__)
 
@@ -127,6 +127,7 @@ class PartitionReader:
             filled = await self._in_thread(filler.fill, self._open, records, self._clock.monotonic())
             if self._filler is filler and self.next_offset == position:
                 self._open, self.next_offset = filled.open, records[-1].offset + 1
+                self._stop_state.lift(self.next_offset)
                 self._hand_over(*filled.sealed)
 
     async def _checked(self, records: Sequence[Record]) -> Sequence[Record]:
@@ -142,13 +143,22 @@ class PartitionReader:
         try:
             records = following(records, self._point or ResumePoint(self.next_offset), log_start)
         except PartitionStop as stop:
-            await self.halt(stop)
+            await self._halt(stop)
             return []
         self._point = None
-        self._stop_state.lift()
+        self._stop_state.lift(self.next_offset)
         return records
 
-    async def halt(self, stop: PartitionStop) -> None:
+    async def after_poll(self) -> None:
+        """Note how far the consumer has come; halt at what it cannot decode; seal what is old enough."""
+        self.read_to = self._consumer.position(self.partition) or 0
+        why = self._consumer.undecodable(self.partition)
+        if why is not None and self.next_offset is not None:
+            await self._halt(UndecodableBatch(self.read_to, why))
+        if self._open and self._clock.monotonic() - self._open.opened_at >= self._flush_max_seconds:
+            await self.seal()
+
+    async def _halt(self, stop: PartitionStop) -> None:
         """Read no more; the uploader raises the stop when all that was read before is stored."""
         if not self.means_another_log(stop):
             self._stop_state.note(stop)
@@ -161,11 +171,6 @@ class PartitionReader:
     def means_another_log(self, stop: PartitionStop) -> bool:
         """Whether the objects that name no log turn out to be of another one than ours."""
         return isinstance(stop, LogTruncated) and self.joins_format_1
-
-    async def seal_if_due(self) -> None:
-        """Seal the open object when it is old enough."""
-        if self._open and self._clock.monotonic() - self._open.opened_at >= self._flush_max_seconds:
-            await self.seal()
 
     async def seal(self) -> None:
         """Hand the open object to the uploader."""

@@ -100,16 +100,16 @@ class Sink:
         """Start an archiver for each partition."""
         log.info("partitions assigned", partitions=sorted(p.partition for p in partitions))
         for partition in partitions:
-            self.archivers[partition] = self._make_archiver(
-                partition, self._readiness.dependency(partition_name(partition))
-            )
+            self._begin(partition)
         self._metrics.show_only({partition.partition for partition in partitions})
         if partitions:
             self._assignment.up()
         else:
-            self._assignment.down(
-                "no partition is assigned to this member: others of its group have them all"
-            )
+            self._assignment.down("no partition is assigned here: other members of the group have them all")
+
+    def _begin(self, partition: TopicPartition) -> None:
+        state = self._readiness.dependency(partition_name(partition))
+        self.archivers[partition] = self._make_archiver(partition, state)
 
     def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """Drop the archivers: what they hold is read again by the next owner."""
@@ -130,8 +130,7 @@ class Sink:
             if partition in self.archivers:
                 await self.archivers[partition].reader.append(records)
         for archiver in list(self.archivers.values()):
-            archiver.reader.read_to = self._consumer.position(archiver.partition) or 0
-            await archiver.reader.seal_if_due()
+            await archiver.reader.after_poll()
 
     async def _manage_archivers(self) -> None:
         observed, self._identities = self._identities, {}
@@ -193,10 +192,7 @@ class Sink:
             self._note_new_log(archiver, before, now)
             await archiver.retire()
             self._retiring.add(archiver)
-        self.archivers[partition] = self._make_archiver(
-            partition, self._readiness.dependency(partition_name(partition))
-        )
-        return None
+        return self._begin(partition)
 
     def _note_new_log(self, archiver: PartitionArchiver, before: LogIdentity, now: LogIdentity) -> None:
         partition, read_to = archiver.partition, archiver.reader.next_offset

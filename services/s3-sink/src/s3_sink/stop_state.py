@@ -36,9 +36,9 @@ class StopState:
             self._metrics.show_stopped(self._partition.partition, stop.reason)
         self._stop = stop
 
-    def lift(self) -> None:
-        """Note that the cause of the stop is gone."""
-        if self._stop is not None:
+    def lift(self, read_to: int) -> None:
+        """Note that records up to this offset follow the archive: the cause of the stop may be gone."""
+        if self._stop is not None and read_to > self._stop.offset:
             log.info("what had stopped a partition is gone", partition=self._partition)
             self._stop = None
             self._metrics.show_stopped(self._partition.partition, None)

@@ -125,7 +125,7 @@ class PartitionUploader:
             self.fresh_until = place.last_ts / 1000
         log.info("archiving goes on", partition=self.partition.partition, offset=place.point.offset)
         if place.point.last_record is None:
-            self._stop_state.lift()
+            self._stop_state.lift(place.point.offset)
         self._stop_state.placed()
 
     async def _ask_identity(self) -> LogIdentity:
