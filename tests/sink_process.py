@@ -47,6 +47,12 @@ class SinkProcess:
             lines = (await answer.text()).splitlines()
         return next((float(line.split()[-1]) for line in lines if line.startswith(sample)), 0.0)
 
+    async def shows(self, sample: str, value: float) -> None:
+        """Wait until a sample has this value; lag is measured every other second."""
+        async with asyncio.timeout(10):
+            while await self.metric(sample) != value:
+                await asyncio.sleep(0.2)
+
     async def says(self, fact: Callable[[dict[str, str]], bool], seconds: float = 60) -> dict[str, str]:
         """Wait until its readiness fits; return it."""
         report: dict[str, str] = {}

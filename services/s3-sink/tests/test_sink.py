@@ -603,6 +603,21 @@ async def test_a_batch_that_cannot_be_decoded_stops_its_partition_until_it_can(w
     assert world.offsets() == list(range(9))
 
 
+async def test_a_new_leader_with_a_sound_disk_lifts_the_stop(world: World) -> None:
+    reason = {"partition": "0", "reason": "undecodable-batch"}
+    async with world.sink(flush_max_seconds=1):
+        world.post(5)
+        world.broker.append_undecodable(P0, a_pin(5))
+        await world.pass_time(130)
+        assert world.metric("pinflow_sink_partition_stopped", **reason) == 1
+        world.broker.repair(P0)
+        world.broker.elect(P0)
+        await world.pass_time(5)
+        assert set(world.ready().values()) == {"up"}
+        assert world.metric("pinflow_sink_partition_stopped", **reason) == 0
+    assert world.offsets() == list(range(6))
+
+
 async def test_a_log_may_begin_with_what_cannot_be_decoded(world: World) -> None:
     world.broker.append_undecodable(P0, a_pin())
     async with world.sink():
@@ -715,16 +730,16 @@ async def test_only_the_owner_of_a_partition_shows_it(world: World) -> None:
     async with world.sink():
         await world.pass_time(70)
         first = world.registry
-        assert told(first) == {"lag_records": ["0", "1"], "partition_stopped": ["0", "1"]}
+        assert shown_by(first) == {"lag_records": ["0", "1"], "partition_stopped": ["0", "1"]}
         async with world.sink():
             await world.pass_time(70)
-            both = [told(first), told(world.registry)]
+            both = [shown_by(first), shown_by(world.registry)]
             for name in ("lag_records", "partition_stopped"):
                 assert sorted(each[name] for each in both) == [["0"], ["1"]]
 
 
-def told(registry: CollectorRegistry) -> dict[str, list[str]]:
-    """Return the partitions that a sink tells of, by metric."""
+def shown_by(registry: CollectorRegistry) -> dict[str, list[str]]:
+    """Return the partitions that a sink shows, by metric."""
     found: dict[str, list[str]] = {"lag_records": [], "partition_stopped": []}
     for family in registry.collect():
         for sample in family.samples:

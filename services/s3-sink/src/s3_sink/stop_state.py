@@ -22,6 +22,8 @@ class StopState:
         self._metrics = metrics
         self._stop: PartitionStop | None = None
         self._state.down("finding where the archive ends")
+        # The archiver before this one may have shown a stop; this one decides anew.
+        metrics.show_stopped(partition.partition, None)
 
     def note(self, stop: PartitionStop) -> None:
         """Note a stop, once; the other partitions go on."""
