@@ -85,8 +85,8 @@ class RandomFaults:
             self.world.broker.elect(partition)
         else:
             self.happened["truncate"] += 1
-            archived = max(self.world.offsets(partition), default=-1) + 1
-            self.world.broker.truncate(partition, self.dice.randint(archived, end))
+            archived_to = self.world.archived_to(partition)
+            self.world.broker.truncate(partition, self.dice.randint(archived_to, end))
             self._post(end + 3, partition)
 
     async def recreate(self) -> None:

@@ -97,6 +97,11 @@ class World:
                 records.extend(decode_object(str(key), found.body, found.metadata))
         return records
 
+    def archived_to(self, partition: TopicPartition = P0) -> int:
+        """Return the offset after the last archived one, as the newest object's metadata say."""
+        keys = [key for key in self.object_keys() if key.partition == partition.partition]
+        return int(self.store.objects[str(keys[-1])].metadata["end"]) + 1 if keys else 0
+
     def object_keys(self, log: str | None = None) -> list[ObjectKey]:
         """Return the keys of a log's objects, by offset; of the topic's own log when none is named."""
         parsed = [ObjectKey.parse(text) for text in self.store.objects if text.endswith(".zst")]
