@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
+from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from service_runtime.broker import (
     AssignmentListener,
     BrokerUnavailable,
     Commit,
+    InstanceNameTaken,
     LogIdentity,
     Record,
     record_bytes,
@@ -27,6 +28,7 @@ from service_runtime.kafka import (
 )
 from service_runtime.kafka_fetched import read_fetched, wait_for_fetched
 from service_runtime.kafka_instance import Holder, InstanceName, NamedAssignor
+from service_runtime.kafka_rebalance import Rebalance
 from service_runtime.kafka_topic_id import log_identities
 from service_runtime.settings import KafkaSettings
 
@@ -37,24 +39,6 @@ METADATA_MAX_AGE_MS = 10_000
 SESSION_TIMEOUT_MS = 6_000
 PARTITION_FETCH_BYTES = 1024 * 1024
 REQUEST_SECONDS = REQUEST_TIMEOUT_MS / 1000
-
-
-class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Keeps the positioned set right and tells the owner, without ever blocking the group's heartbeat."""
-
-    def __init__(self, consumer: "KafkaGroupConsumer", listener: AssignmentListener) -> None:
-        self._consumer = consumer
-        self._listener = listener
-
-    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        self._consumer.unposition()
-        self._listener.revoked(frozenset(revoked))
-
-    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._consumer.unposition()
-        for partition in assigned:
-            self._consumer.pause(partition)
-        self._listener.assigned(frozenset(assigned))
 
 
 class KafkaGroupConsumer:
@@ -85,6 +69,7 @@ class KafkaGroupConsumer:
             max_partition_fetch_bytes=min(max_fetch_bytes, PARTITION_FETCH_BYTES),
         )
         self._consumer: AIOKafkaConsumer | None = None
+        self._evicted_by: InstanceNameTaken | None = None
         # Those with a position, in the order in which they are served.
         self._positioned: deque[TopicPartition] = deque()
         # Of these, why what stands at the position cannot be decoded.
@@ -106,8 +91,8 @@ class KafkaGroupConsumer:
         except BaseException:
             await consumer.stop()
             raise
-        self._consumer = consumer
-        consumer.subscribe([self._topic], listener=_Rebalance(self, listener))
+        self._consumer, self._evicted_by = consumer, None
+        consumer.subscribe([self._topic], listener=Rebalance(self, listener))
 
     async def _require_topic(self, consumer: AIOKafkaConsumer) -> None:
         with not_now(self._kafka):
@@ -140,10 +125,21 @@ class KafkaGroupConsumer:
     async def check_name(self) -> None:
         """Raise InstanceNameTaken when another member goes by this one's name and was there first."""
         client = self._running._client
+        if self._evicted_by is not None:
+            raise self._evicted_by
         if self._name is not None:
             with not_now(self._kafka):
                 async with asyncio.timeout(REQUEST_SECONDS):
                     await self._name.check(client)
+
+    async def look_who_evicted(self) -> None:
+        """Look who has this member's name, before it joins again and evicts him: later looks may miss him."""
+        try:
+            await self.check_name()
+        except InstanceNameTaken as taken:
+            self._evicted_by = taken
+        except BrokerUnavailable as error:
+            log.info("who has this member's name is asked later", why=str(error))
 
     async def poll(self, max_wait: float, max_bytes: int) -> Mapping[TopicPartition, Sequence[Record]]:
         """Return what has arrived within `max_wait` seconds; raises BrokerUnavailable."""
