@@ -11,7 +11,8 @@ REFUSAL = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>m</Mes
 class S3Proxy:
     """Passes requests on, one connection to the server for each of its clients'.
 
-    `refuse_puts` answers writes with 403, `empty_lists` gives that many LISTs a 200 without a body.
+    `refuse_puts` answers writes with 403, `empty_lists` gives that many LISTs a 200 without a body; `lists`
+    counts them all.
     """
 
     def __init__(self, server_url: str) -> None:
@@ -20,7 +21,7 @@ class S3Proxy:
         self.url = ""
         self.refuse_puts = False
         self.refused = 0
-        self.empty_lists = 0
+        self.empty_lists = self.lists = 0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["S3Proxy"]:
@@ -52,7 +53,9 @@ class S3Proxy:
         }
         length = int(headers.get(b"content-length", b"0"))
         refused = request.startswith(b"PUT") and self.refuse_puts
-        emptied = b"list-type=2" in request and self.empty_lists > 0
+        is_list = b"list-type=2" in request
+        self.lists += is_list
+        emptied = is_list and self.empty_lists > 0
         if b"expect" in headers and refused:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if refused or emptied:

@@ -1,18 +1,16 @@
-"""s3-sink as a process of its own beside a stack: with a topic and a bucket that no other test uses."""
+"""What s3-sink needs beside a stack: a topic and a bucket that no other test uses, and the process itself."""
 
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from itertools import repeat
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-import aiohttp
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import ConsumerRecord
@@ -26,69 +24,19 @@ from reconcile.topic import topic_log
 from service_runtime.kafka import client_options
 from service_runtime.s3 import s3_bucket, s3_client
 from service_runtime.settings import S3Settings
+from sink_process import SinkProcess, free_port
 
-TOPIC_CONFIG = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(2 * 1024 * 1024)}
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-class SinkProcess:
-    """A running `s3-sink`."""
-
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
-        self.process = process
-        self._url = f"http://127.0.0.1:{port}"
-
-    def send(self, number: int) -> None:
-        """Send a signal."""
-        self.process.send_signal(number)
-
-    @property
-    def peak_mib(self) -> float:
-        """The most memory that it has held, as the kernel counts."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-    async def ready(self) -> dict[str, str]:
-        """Return the state of each dependency, or why it is awaited; nothing while it does not answer."""
-        try:
-            async with aiohttp.ClientSession() as session, session.get(f"{self._url}/health/ready") as answer:
-                report: dict[str, Any] = (await answer.json())["dependencies"]
-        except aiohttp.ClientConnectionError:
-            return {}
-        return {name: entry.get("why", entry["state"]) for name, entry in report.items()}
-
-    async def metric(self, sample: str) -> float:
-        """Return a sample as it is printed, 0 when it is not."""
-        async with aiohttp.ClientSession() as session, session.get(f"{self._url}/metrics") as answer:
-            lines = (await answer.text()).splitlines()
-        return next((float(line.split()[-1]) for line in lines if line.startswith(sample)), 0.0)
-
-    async def says(self, fact: Callable[[dict[str, str]], bool], seconds: float = 60) -> dict[str, str]:
-        """Wait until its readiness fits; return it."""
-        report: dict[str, str] = {}
-        try:
-            async with asyncio.timeout(seconds):
-                while not fact(report := await self.ready()):
-                    await asyncio.sleep(0.2)
-        except TimeoutError:
-            raise AssertionError(f"after {seconds:g} s it says {report}") from None
-        return report
-
-    async def is_ready(self, seconds: float = 60) -> None:
-        """Wait until every dependency is up."""
-        await self.says(lambda report: bool(report) and set(report.values()) == {"up"}, seconds)
+APPEND_TIME, CREATE_TIME = "LogAppendTime", "CreateTime"
+YEAR_MS = 365 * 86_400_000
+TOPIC_CONFIG = {"max.message.bytes": str(2 * 1024 * 1024), "message.timestamp.after.max.ms": str(YEAR_MS)}
 
 
 class SinkLab:
     """A topic, its dead letters and a bucket."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, timestamps: str) -> None:
         self.topic = f"lab-{uuid4()}"
+        self._topic_config = {**TOPIC_CONFIG, "message.timestamp.type": timestamps}
         self.kafka = topic_settings(stack)
         secret = stack.credentials.s3_root_secret_file.read_text(encoding="utf-8").strip()
         self.s3 = S3Settings(
@@ -100,9 +48,11 @@ class SinkLab:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, stack: Stack, partitions: int = 2) -> AsyncIterator["SinkLab"]:
-        """Make them; the stack's end is theirs."""
-        lab = cls(stack)
+    async def opened(
+        cls, stack: Stack, partitions: int = 2, timestamps: str = APPEND_TIME
+    ) -> AsyncIterator["SinkLab"]:
+        """Make them; the stack's end is theirs. With CREATE_TIME a test sets the clock of its records."""
+        lab = cls(stack, timestamps)
         async with s3_client(lab.s3) as client:
             await client.create_bucket(Bucket=lab.topic)
         await lab.create_topic(lab.topic, partitions)
@@ -129,7 +79,7 @@ class SinkLab:
         async with self.admin() as admin, asyncio.timeout(30):
             while True:
                 answer = await admin.create_topics(
-                    [NewTopic(name, partitions, 1, topic_configs=TOPIC_CONFIG)]
+                    [NewTopic(name, partitions, 1, topic_configs=self._topic_config)]
                 )
                 if answer.topic_errors[0][1] == 0:
                     return
@@ -141,11 +91,16 @@ class SinkLab:
             await admin.delete_topics([self.topic])
         await self.create_topic(self.topic, partitions)
 
-    async def post(self, values: Iterable[bytes], partition: int = 0) -> None:
-        """Produce past ingest-api, compressed, all acknowledged."""
+    async def post(
+        self, values: Iterable[bytes], partition: int = 0, timestamps: Iterable[int | None] = repeat(None)
+    ) -> None:
+        """Produce past ingest-api, compressed, all acknowledged; with CREATE_TIME at these times (ms)."""
         options = {"acks": "all", "max_request_size": 4 * 1024 * 1024, "compression_type": "zstd"}
         async with AIOKafkaProducer(**client_options(self.kafka), **options) as producer:
-            sent = [await producer.send(self.topic, value, partition=partition) for value in values]
+            sent = [
+                await producer.send(self.topic, value, partition=partition, timestamp_ms=timestamp)
+                for value, timestamp in zip(values, timestamps, strict=False)
+            ]
             await asyncio.gather(*sent)
 
     async def held(self, topic: str | None = None, partition: int = 0) -> list[ConsumerRecord]:
@@ -164,20 +119,28 @@ class SinkLab:
         """Return the short name of the topic's log."""
         return await topic_log(self.kafka, self.topic)
 
+    async def keys(self, log: str, partition: int = 0) -> list[ObjectKey]:
+        """Return the keys of a log's partition, by offset."""
+        async with s3_bucket(self.s3) as bucket:
+            texts = await bucket.list_keys(PREFIX)
+        keys = [ObjectKey.parse(text) for text in texts if text != FORMAT_1_OWNER]
+        mine = [key for key in keys if (key.log, key.partition) == (log, partition)]
+        return sorted(mine, key=lambda key: key.start)
+
+    async def expire_objects(self) -> None:
+        """Delete all objects, as the bucket's age limit does."""
+        async with s3_bucket(self.s3) as bucket, s3_client(self.s3) as client:
+            for key in await bucket.list_keys(PREFIX):
+                await client.delete_object(Bucket=self.topic, Key=key)
+
     async def archived(self, log: str, partition: int = 0) -> list[ArchivedRecord]:
         """Return the archived records of a log's partition, each object verified, no position twice."""
         records: list[ArchivedRecord] = []
         async with s3_bucket(self.s3) as bucket:
-            for text in await bucket.list_keys(PREFIX):
-                if text == FORMAT_1_OWNER or ObjectKey.parse(text).log != log:
-                    continue
-                found = await bucket.get(text)
+            for key in await self.keys(log, partition):
+                found = await bucket.get(str(key))
                 assert found is not None
-                records += [
-                    record
-                    for record in decode_object(text, found.body, found.metadata)
-                    if record.partition == partition
-                ]
+                records += decode_object(str(key), found.body, found.metadata)
         assert set(Counter(record.offset for record in records).values()) <= {1}, "no position twice"
         return sorted(records, key=lambda record: record.offset)
 
@@ -194,27 +157,21 @@ class SinkLab:
             raise AssertionError(f"{len(records)} of {count} are archived after {seconds:g} s") from None
         return records
 
+    async def committed(self, offset: int, partition: int = 0) -> None:
+        """Wait until the sink's group has committed this offset."""
+        place = TopicPartition(self.topic, partition)
+        async with self.admin() as admin, asyncio.timeout(20):
+            while (found := (await admin.list_consumer_group_offsets(self.topic)).get(place)) is None or (
+                found.offset < offset
+            ):
+                await asyncio.sleep(0.2)
+
     @asynccontextmanager
     async def sink(self, name: str = "lab", **settings: object) -> AsyncIterator[SinkProcess]:
         """Run the sink for the block, and kill it at the end unless it has ended."""
         port = free_port()
-        assert self.s3.s3_secret_access_key is not None
-        told = {
-            "kafka_bootstrap_servers": self.kafka.kafka_bootstrap_servers,
-            "kafka_topic": self.topic,
-            "kafka_group": self.topic,
-            "kafka_instance": name,
-            "kafka_dead_letter_topic": self.dead_letters,
-            "s3_bucket": self.topic,
-            "s3_endpoint_url": self.s3.s3_endpoint_url,
-            "s3_access_key_id": self.s3.s3_access_key_id,
-            "s3_secret_access_key": self.s3.s3_secret_access_key.get_secret_value(),
-            "flush_max_seconds": 1,
-            "http_port": port,
-            "log_level": "WARNING",
-            **settings,
-        }
-        environment = {f"SINK_{key}".upper(): str(value) for key, value in told.items()}
+        values = {**self._sink_settings(), "kafka_instance": name, "http_port": port, **settings}
+        environment = {f"SINK_{key}".upper(): str(value) for key, value in values.items()}
         process = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).with_name("s3-sink")), env={**os.environ, **environment}
         )
@@ -225,3 +182,18 @@ class SinkLab:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
             await process.wait()
+
+    def _sink_settings(self) -> dict[str, object]:
+        assert self.s3.s3_secret_access_key is not None
+        return {
+            "kafka_bootstrap_servers": self.kafka.kafka_bootstrap_servers,
+            "kafka_topic": self.topic,
+            "kafka_group": self.topic,
+            "kafka_dead_letter_topic": self.dead_letters,
+            "s3_bucket": self.topic,
+            "s3_endpoint_url": self.s3.s3_endpoint_url,
+            "s3_access_key_id": self.s3.s3_access_key_id,
+            "s3_secret_access_key": self.s3.s3_secret_access_key.get_secret_value(),
+            "flush_max_seconds": 1,
+            "log_level": "WARNING",
+        }

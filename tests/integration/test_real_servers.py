@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from native_stack.clients import archive_settings, topic_settings
 from native_stack.stack import Stack
+from raw_batch import produce_raw, with_foreign_header_names
 from service_runtime.kafka import client_options
 from service_runtime.kafka_consumer import KafkaGroupConsumer
 from service_runtime.kafka_producer import KafkaProducer
@@ -41,6 +42,9 @@ class KafkaLab:
     async def recreate_topic(self, partitions: int) -> None:
         await self.delete_topic()
         await self.create_topic(partitions)
+
+    async def append_undecodable(self, partition: TopicPartition) -> None:
+        await produce_raw(self.kafka, partition, with_foreign_header_names([b"value"]))
 
     async def end_with_a_marker(self, partition: TopicPartition) -> None:
         producer = AIOKafkaProducer(**client_options(self.kafka), transactional_id=f"marker-{self.topic}")

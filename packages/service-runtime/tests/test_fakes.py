@@ -33,6 +33,9 @@ class InMemoryLab:
     async def delete_topic(self) -> None:
         self.broker.delete_topic(self.topic)
 
+    async def append_undecodable(self, partition: TopicPartition) -> None:
+        self.broker.append_undecodable(partition, b"value")
+
     async def end_with_a_marker(self, partition: TopicPartition) -> None:
         self.broker.append(partition, b"in a transaction")
         self.broker.skip_offsets(partition, 1)

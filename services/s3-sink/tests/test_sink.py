@@ -7,8 +7,9 @@ import pytest
 from aiokafka import TopicPartition
 from pin_schema.archive import ObjectKey
 from prometheus_client import CollectorRegistry
+from s3_sink.lag import ConsumerStalledError
 from s3_sink.resume import Bookmark
-from s3_sink.sink import ConsumerStalledError, Sink
+from s3_sink.sink import Sink
 from s3_sink.testing import LETTERS, P0, P1, World, a_pin
 from service_runtime.broker import Commit, Record
 from service_runtime.object_store import StoredObject
@@ -549,7 +550,7 @@ async def test_records_lost_to_retention_stop_a_running_chain(world: World) -> N
         assert "records 5..6 are gone" in world.ready()["pins-0"]
 
 
-async def test_what_was_read_before_a_hole_is_stored_though_the_chain_stops(world: World) -> None:
+async def test_what_was_read_before_a_hole_is_stored_though_the_partition_stops(world: World) -> None:
     async with world.sink(flush_max_seconds=1):
         world.post(5)
         await world.pass_time(0.5)
@@ -576,6 +577,57 @@ async def test_retention_that_took_only_archived_records_is_no_loss(world: World
     async with world.sink():
         await world.pass_time(6)
     assert world.offsets() == list(range(8))
+
+
+async def test_a_batch_that_cannot_be_decoded_stops_its_partition_until_it_can(world: World) -> None:
+    reason = {"partition": "0", "reason": "undecodable-batch"}
+    async with world.sink(flush_max_seconds=1):
+        world.post(5)
+        world.broker.append_undecodable(P0, a_pin(5))
+        world.post(3)
+        await world.pass_time(5)
+        assert "what the log holds at 5 cannot be decoded" in world.ready()["pins-0"]
+        assert world.metric("pinflow_sink_partition_stopped", **reason) == 0, "one answer is not enough"
+        assert world.offsets() == list(range(5))
+        world.post(4, P1)
+        await world.pass_time(200)
+        assert world.ready()["pins-0"].endswith("see docs/runbooks/sink-undecodable-batch.md")
+        assert world.ready()["kafka"] == world.ready()["pins-1"] == "up"
+        assert world.metric("pinflow_sink_partition_stopped", **reason) == 1
+        assert world.metric("pinflow_sink_lag_records", partition="0") == 4
+        assert (world.offsets(P0), world.offsets(P1)) == (list(range(5)), list(range(4)))
+        world.broker.repair(P0)
+        await world.pass_time(70)
+        assert world.metric("pinflow_sink_partition_stopped", **reason) == 0
+        assert set(world.ready().values()) == {"up"}
+    assert world.offsets() == list(range(9))
+
+
+async def test_a_new_leader_with_a_sound_disk_lifts_the_stop(world: World) -> None:
+    reason = {"partition": "0", "reason": "undecodable-batch"}
+    async with world.sink(flush_max_seconds=1):
+        world.post(5)
+        world.broker.append_undecodable(P0, a_pin(5))
+        await world.pass_time(130)
+        assert world.metric("pinflow_sink_partition_stopped", **reason) == 1
+        world.broker.repair(P0)
+        world.broker.elect(P0)
+        await world.pass_time(5)
+        assert set(world.ready().values()) == {"up"}
+        assert world.metric("pinflow_sink_partition_stopped", **reason) == 0
+    assert world.offsets() == list(range(6))
+
+
+async def test_a_log_may_begin_with_what_cannot_be_decoded(world: World) -> None:
+    world.broker.append_undecodable(P0, a_pin())
+    async with world.sink():
+        await world.pass_time(130)
+        assert world.ready()["pins-0"].startswith("undecodable-batch: what the log holds at 0")
+        world.broker.delete_before(P0, 1)
+        world.post(1)
+        await world.pass_time(70)
+        assert "deleted-by-retention" not in world.ready()["pins-0"], "nothing was archived before it"
+    assert world.offsets() == [1]
 
 
 async def test_an_unreadable_newest_object_stops(world: World) -> None:
@@ -668,7 +720,7 @@ async def test_a_quiet_partition_has_no_lag(world: World) -> None:
         assert 9 <= world.metric("pinflow_sink_lag_seconds", partition="0") <= 12
 
 
-async def test_only_the_owner_of_a_partition_tells_of_it(world: World) -> None:
+async def test_only_the_owner_of_a_partition_shows_it(world: World) -> None:
     world.post(10, P0)
     world.post(10, P1)
     async with world.sink():
@@ -678,16 +730,16 @@ async def test_only_the_owner_of_a_partition_tells_of_it(world: World) -> None:
     async with world.sink():
         await world.pass_time(70)
         first = world.registry
-        assert told(first) == {"lag_records": ["0", "1"], "partition_stopped": ["0", "1"]}
+        assert shown_by(first) == {"lag_records": ["0", "1"], "partition_stopped": ["0", "1"]}
         async with world.sink():
             await world.pass_time(70)
-            both = [told(first), told(world.registry)]
+            both = [shown_by(first), shown_by(world.registry)]
             for name in ("lag_records", "partition_stopped"):
                 assert sorted(each[name] for each in both) == [["0"], ["1"]]
 
 
-def told(registry: CollectorRegistry) -> dict[str, list[str]]:
-    """Return the partitions that a sink tells of, by metric."""
+def shown_by(registry: CollectorRegistry) -> dict[str, list[str]]:
+    """Return the partitions that a sink shows, by metric."""
     found: dict[str, list[str]] = {"lag_records": [], "partition_stopped": []}
     for family in registry.collect():
         for sample in family.samples:

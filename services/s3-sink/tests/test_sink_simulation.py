@@ -1,4 +1,4 @@
-"""Random weather: sinks come, die and hang, stores go away, and every offset is archived once."""
+"""Random faults: sinks come, die and hang, stores go away, and every offset is archived once."""
 
 import os
 import random
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from aiokafka import TopicPartition
 from pin_schema.archive import ArchivedRecord
-from s3_sink.sink import ConsumerStalledError
+from s3_sink.lag import ConsumerStalledError
 from s3_sink.testing import P0, P1, RunningSink, World, a_pin
 from service_runtime.testing.broker import StoredRecord
 
@@ -19,7 +19,7 @@ STEPS = 60
 MAX_SINKS = 3
 
 
-class Weather:
+class RandomFaults:
     """One seeded run: at every step something is posted, starts, dies, slows down or heals."""
 
     def __init__(self, seed: int) -> None:
@@ -34,7 +34,7 @@ class Weather:
     async def step(self) -> None:
         calm, rough = (
             [self.post] * 4 + [self.start, self.heal],
-            [self.crash, self.stop, self.hang, self.slow, self.fault, self.elect, self.recreate],
+            [self.crash, self.stop, self.hang, self.slow, self.fault, self.elect, self.recreate, self.damage],
         )
         event = self.dice.choice([*calm, *rough])
         self.happened[event.__name__] += 1
@@ -85,8 +85,8 @@ class Weather:
             self.world.broker.elect(partition)
         else:
             self.happened["truncate"] += 1
-            archived = max(self.world.offsets(partition), default=-1) + 1
-            self.world.broker.truncate(partition, self.dice.randint(archived, end))
+            archived_to = self.world.archived_to(partition)
+            self.world.broker.truncate(partition, self.dice.randint(archived_to, end))
             self._post(end + 3, partition)
 
     async def recreate(self) -> None:
@@ -95,6 +95,13 @@ class Weather:
         self.world.broker.recreate_topic("pins")
         for partition in (P0, P1):
             self._post(self.dice.choice([0, 5, 200]), partition)
+
+    async def damage(self) -> None:
+        """What cannot be decoded stays so until the leader's disk is sound again."""
+        partition = self.dice.choice([P0, P1])
+        self.posted += 1
+        offset = self.world.broker.append_undecodable(partition, a_pin(self.posted))
+        self.ever[self.world.log, partition, offset].add(a_pin(self.posted))
 
     async def slow(self) -> None:
         self.world.store.latency = self.dice.choice([0, 0.5, 3])
@@ -108,42 +115,44 @@ class Weather:
     async def heal(self) -> None:
         self.world.store.away = self.world.broker.away = False
         self.world.store.latency = self.world.broker.latency = 0.0
+        for partition in (P0, P1):
+            self.world.broker.repair(partition)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-async def test_every_offset_is_archived_once_whatever_the_weather(seed: int) -> None:
-    weather = Weather(seed)
+async def test_every_offset_is_archived_once_under_random_faults(seed: int) -> None:
+    faults = RandomFaults(seed)
     try:
-        await run(weather)
+        await run(faults)
     finally:
-        await weather.world.close()
+        await faults.world.close()
 
 
-async def run(weather: Weather) -> None:
-    await weather.start()
-    await weather.start()
+async def run(faults: RandomFaults) -> None:
+    await faults.start()
+    await faults.start()
     for _ in range(STEPS):
-        await weather.step()
-    await weather.heal()
-    for sink in weather.sinks:
+        await faults.step()
+    await faults.heal()
+    for sink in faults.sinks:
         await sink.crash()
-    async with weather.world.sink(flush_max_seconds=1):
-        await weather.world.pass_time(20)
-        assert set(weather.world.ready().values()) == {"up"}
-    world = weather.world
+    async with faults.world.sink(flush_max_seconds=1):
+        await faults.world.pass_time(20)
+        assert set(faults.world.ready().values()) == {"up"}
+    world = faults.world
     for partition in (P0, P1):
         assert values(world.archived(partition)) == values(world.broker.log(partition))
         versions = []
-        for log in weather.logs:
+        for log in faults.logs:
             archived = world.archived(partition, log)
             assert [record.offset for record in archived] == list(range(len(archived)))
-            assert all(r.value in weather.ever[log, partition, r.offset] for r in archived), (
+            assert all(r.value in faults.ever[log, partition, r.offset] for r in archived), (
                 "of this log alone"
             )
             versions += [record.version or 0 for record in archived]
         versions += [record.version or 0 for record in world.archived(partition)]
         assert versions == sorted(set(versions)), "versions grow from log to log"
-    assert weather.happened["crash"] + weather.happened["stop"] > 0
+    assert faults.happened["crash"] + faults.happened["stop"] > 0
 
 
 def values(records: Sequence[ArchivedRecord | StoredRecord]) -> list[tuple[int, bytes | None]]:

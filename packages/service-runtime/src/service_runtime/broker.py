@@ -186,6 +186,12 @@ class GroupConsumer(Protocol):
         All records together hold `max_bytes` at most (`record_bytes`), and one record more.
         """
 
+    def undecodable(self, partition: TopicPartition) -> str | None:
+        """Return why what stands at the partition's position cannot be decoded, or None.
+
+        Nothing more of the partition is returned until a position is sought; the others go on.
+        """
+
     def position(self, partition: TopicPartition) -> int | None:
         """Return the offset after all that was handed out or skipped, such as transaction markers.
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
+from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from service_runtime.broker import (
     AssignmentListener,
     BrokerUnavailable,
     Commit,
+    InstanceNameTaken,
     LogIdentity,
     Record,
     record_bytes,
@@ -25,8 +26,9 @@ from service_runtime.kafka import (
     start,
     unknown_topic,
 )
-from service_runtime.kafka_fetched import read_fetched
+from service_runtime.kafka_fetched import read_fetched, wait_for_fetched
 from service_runtime.kafka_instance import Holder, InstanceName, NamedAssignor
+from service_runtime.kafka_rebalance import Rebalance
 from service_runtime.kafka_topic_id import log_identities
 from service_runtime.settings import KafkaSettings
 
@@ -37,24 +39,6 @@ METADATA_MAX_AGE_MS = 10_000
 SESSION_TIMEOUT_MS = 6_000
 PARTITION_FETCH_BYTES = 1024 * 1024
 REQUEST_SECONDS = REQUEST_TIMEOUT_MS / 1000
-
-
-class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Keeps the positioned set right and tells the owner, without ever blocking the group's heartbeat."""
-
-    def __init__(self, consumer: "KafkaGroupConsumer", listener: AssignmentListener) -> None:
-        self._consumer = consumer
-        self._listener = listener
-
-    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        self._consumer.unposition()
-        self._listener.revoked(frozenset(revoked))
-
-    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._consumer.unposition()
-        for partition in assigned:
-            self._consumer.pause(partition)
-        self._listener.assigned(frozenset(assigned))
 
 
 class KafkaGroupConsumer:
@@ -85,8 +69,11 @@ class KafkaGroupConsumer:
             max_partition_fetch_bytes=min(max_fetch_bytes, PARTITION_FETCH_BYTES),
         )
         self._consumer: AIOKafkaConsumer | None = None
+        self._evicted_by: InstanceNameTaken | None = None
         # Those with a position, in the order in which they are served.
         self._positioned: deque[TopicPartition] = deque()
+        # Of these, why what stands at the position cannot be decoded.
+        self._undecodable: dict[TopicPartition, str] = {}
 
     @property
     def _running(self) -> AIOKafkaConsumer:
@@ -104,8 +91,8 @@ class KafkaGroupConsumer:
         except BaseException:
             await consumer.stop()
             raise
-        self._consumer = consumer
-        consumer.subscribe([self._topic], listener=_Rebalance(self, listener))
+        self._consumer, self._evicted_by = consumer, None
+        consumer.subscribe([self._topic], listener=Rebalance(self, listener))
 
     async def _require_topic(self, consumer: AIOKafkaConsumer) -> None:
         with not_now(self._kafka):
@@ -133,40 +120,64 @@ class KafkaGroupConsumer:
     def unposition(self) -> None:
         """Return nothing more until positions are sought again."""
         self._positioned.clear()
+        self._undecodable.clear()
 
     async def check_name(self) -> None:
         """Raise InstanceNameTaken when another member goes by this one's name and was there first."""
         client = self._running._client
+        if self._evicted_by is not None:
+            raise self._evicted_by
         if self._name is not None:
             with not_now(self._kafka):
                 async with asyncio.timeout(REQUEST_SECONDS):
                     await self._name.check(client)
 
+    async def look_who_evicted(self) -> None:
+        """Look who has this member's name, before it joins again and evicts him: later looks may miss him."""
+        try:
+            await self.check_name()
+        except InstanceNameTaken as taken:
+            self._evicted_by = taken
+        except BrokerUnavailable as error:
+            log.info("who has this member's name is asked later", why=str(error))
+
     async def poll(self, max_wait: float, max_bytes: int) -> Mapping[TopicPartition, Sequence[Record]]:
         """Return what has arrived within `max_wait` seconds; raises BrokerUnavailable."""
-        consumer = self._running
         with not_now(self._kafka):
-            first = await _wait_for_one(consumer, max_wait)
-        # Between an assignment and its listener's call aiokafka may fetch from the committed offset.
-        polled = {p: records for p, records in first.items() if p in self._positioned}
-        room = max_bytes - sum(record_bytes(record) for records in polled.values() for record in records)
-        for partition in list(self._positioned):
-            if room <= 0:
-                break
+            await wait_for_fetched(self._running, self._readable(), max_wait)
+        polled: dict[TopicPartition, Sequence[Record]] = {}
+        for partition in self._readable():
             try:
-                with not_now(self._kafka):
-                    records = read_fetched(consumer, partition, room)
+                records = self._read(partition, max_bytes)
             except BrokerUnavailable:
                 if not polled:
                     raise
                 continue  # what was read already is behind its partition's position: it must be returned
-            room -= sum(map(record_bytes, records))
             if records:
-                polled.setdefault(partition, []).extend(records)
-                # Who was served goes to the end of the queue.
-                self._positioned.remove(partition)
-                self._positioned.append(partition)
+                polled[partition] = records
+                max_bytes -= sum(map(record_bytes, records))
+            if max_bytes <= 0:
+                break
         return polled
+
+    def _readable(self) -> list[TopicPartition]:
+        # Between an assignment and its listener's call aiokafka may fetch from the committed offset.
+        return [partition for partition in self._positioned if partition not in self._undecodable]
+
+    def _read(self, partition: TopicPartition, max_bytes: int) -> Sequence[Record]:
+        with not_now(self._kafka):
+            records, why_no_more = read_fetched(self._running, partition, max_bytes)
+        if why_no_more is not None:
+            self._undecodable[partition] = why_no_more
+        if records:
+            # Who was served goes to the end of the queue.
+            self._positioned.remove(partition)
+            self._positioned.append(partition)
+        return records
+
+    def undecodable(self, partition: TopicPartition) -> str | None:
+        """Return why what stands at the partition's position cannot be decoded, or None."""
+        return self._undecodable.get(partition)
 
     def position(self, partition: TopicPartition) -> int | None:
         """Return the offset after all that was handed out or skipped."""
@@ -179,6 +190,7 @@ class KafkaGroupConsumer:
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read on from this offset."""
+        self._undecodable.pop(partition, None)
         if self._if_assigned(lambda consumer: consumer.seek(partition, offset)) and (
             partition not in self._positioned
         ):
@@ -232,19 +244,3 @@ class KafkaGroupConsumer:
         with not_now(self._kafka):
             async with asyncio.timeout(REQUEST_SECONDS):
                 return await log_identities(client, partitions)
-
-
-async def _wait_for_one(consumer: AIOKafkaConsumer, max_wait: float) -> dict[TopicPartition, list[Record]]:
-    """Wait for a record, and return it; raises what aiokafka's background tasks have met."""
-    fetching = consumer._fetcher.error_future
-    if fetching.done():  # of which aiokafka itself says nothing: no record would ever come
-        fetching.result()
-    try:
-        # During a rebalance aiokafka forgets its own timeout.
-        async with asyncio.timeout(max_wait + 1):
-            polled: dict[TopicPartition, list[Record]] = await consumer.getmany(
-                timeout_ms=int(max_wait * 1000), max_records=1
-            )
-    except TimeoutError:
-        return {}
-    return polled

@@ -11,8 +11,9 @@ from service_runtime.service import Service
 from starlette.applications import Starlette
 
 from s3_sink.archive import Archive
-from s3_sink.archiver import Dependencies, InThread, PartitionArchiver
+from s3_sink.archiver import PartitionArchiver
 from s3_sink.dead_letters import DeadLetters
+from s3_sink.dependencies import Dependencies, InThread
 from s3_sink.metrics import SinkMetrics
 from s3_sink.settings import SinkSettings
 from s3_sink.sink import Sink

@@ -1,4 +1,4 @@
-"""Records that are no pins, kept where a person finds them: the dead-letter topic."""
+"""Records that are no pins, kept where an operator finds them: the dead-letter topic."""
 
 import asyncio
 from collections.abc import Sequence
@@ -99,7 +99,7 @@ class DeadLetters:
 
 
 def _headers(source: TopicPartition, of: str, letter: DeadLetter) -> Headers:
-    told = {
+    values = {
         "reason": letter.reason,
         "topic": source.topic,
         "log": of,
@@ -107,4 +107,4 @@ def _headers(source: TopicPartition, of: str, letter: DeadLetter) -> Headers:
         "offset": str(letter.offset),
         "value_bytes": str(letter.value_bytes),
     }
-    return [(name, text.encode()) for name, text in told.items()]
+    return [(name, text.encode()) for name, text in values.items()]

@@ -20,6 +20,7 @@ from service_runtime.readiness import Dependency, Readiness
 
 from s3_sink.archive import Archive
 from s3_sink.archiver import PartitionArchiver
+from s3_sink.lag import LagMeter
 from s3_sink.metrics import SinkMetrics
 from s3_sink.settings import SinkSettings
 
@@ -36,10 +37,6 @@ JOIN, READ, IDENTIFY, MEASURE = "join", "read", "ask for the topic's id", "ask f
 MakeArchiver = Callable[[TopicPartition, Dependency], PartitionArchiver]
 
 
-class ConsumerStalledError(Exception):
-    """There is a backlog and nothing arrives: only a new process helps."""
-
-
 class Sink:
     """Owns the group membership and the archivers of the partitions assigned to it."""
 
@@ -54,7 +51,7 @@ class Sink:
         metrics: SinkMetrics,
     ) -> None:
         self.archivers: dict[TopicPartition, PartitionArchiver] = {}
-        # Those of logs that are gone, until what they have read is stored.
+        # Those of logs that were deleted, until what they have read is stored.
         self._retiring: set[PartitionArchiver] = set()
         self._consumer = consumer
         self._archive = archive
@@ -67,7 +64,7 @@ class Sink:
         self._metrics = metrics
         self._joined = asyncio.Event()
         self._identities: dict[TopicPartition, LogIdentity] = {}
-        self._log_ends: dict[TopicPartition, int] = {}
+        self._lag = LagMeter(settings.stall_seconds, clock, metrics)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Archive until `stop`, then store what is buffered and leave the group."""
@@ -103,16 +100,16 @@ class Sink:
         """Start an archiver for each partition."""
         log.info("partitions assigned", partitions=sorted(p.partition for p in partitions))
         for partition in partitions:
-            self.archivers[partition] = self._make_archiver(
-                partition, self._readiness.dependency(partition_name(partition))
-            )
+            self._begin(partition)
         self._metrics.show_only({partition.partition for partition in partitions})
         if partitions:
             self._assignment.up()
         else:
-            self._assignment.down(
-                "no partition is assigned to this member: others of its group have them all"
-            )
+            self._assignment.down("no partition is assigned here: other members of the group have them all")
+
+    def _begin(self, partition: TopicPartition) -> None:
+        state = self._readiness.dependency(partition_name(partition))
+        self.archivers[partition] = self._make_archiver(partition, state)
 
     def revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """Drop the archivers: what they hold is read again by the next owner."""
@@ -121,7 +118,7 @@ class Sink:
             self._readiness.forget(partition_name(partition))
 
     async def _turn(self) -> None:
-        await self._look_after_archivers()
+        await self._manage_archivers()
         try:
             polled = await self._consumer.poll(POLL_SECONDS, POLL_BYTES)
         except BrokerUnavailable as error:
@@ -131,18 +128,17 @@ class Sink:
         self._kafka.up(READ)
         for partition, records in (await self._of_their_logs(polled)).items():
             if partition in self.archivers:
-                await self.archivers[partition].append(records)
+                await self.archivers[partition].reader.append(records)
         for archiver in list(self.archivers.values()):
-            archiver.read_to = self._consumer.position(archiver.partition) or 0
-            await archiver.seal_if_due()
+            await archiver.reader.after_poll()
 
-    async def _look_after_archivers(self) -> None:
+    async def _manage_archivers(self) -> None:
         observed, self._identities = self._identities, {}
         for partition, identity in observed.items():
             archiver = self.archivers.get(partition)
-            if archiver is not None and archiver.identity not in {None, identity}:
+            if archiver is not None and archiver.uploader.identity not in {None, identity}:
                 await self._replace(archiver, identity)
-        held = sum(archiver.held_bytes for archiver in self._all())
+        held = sum(archiver.reader.held_bytes for archiver in self._all())
         self._metrics.buffered_bytes.set(held)
         full = held >= self._settings.buffer_max_bytes
         for archiver in self._all():
@@ -151,8 +147,8 @@ class Sink:
         self._retiring = {archiver for archiver in self._retiring if not archiver.worker.done()}
         for archiver in list(self.archivers.values()):
             if full:
-                await archiver.seal()
-            archiver.apply_position(hold=full)
+                await archiver.reader.seal()
+            archiver.reader.apply_position(hold=full)
 
     def _all(self) -> list[PartitionArchiver]:
         return [*self.archivers.values(), *self._retiring]
@@ -173,22 +169,22 @@ class Sink:
         except BrokerUnavailable as error:
             self._kafka.down(str(error), IDENTIFY)
             for partition in mine.keys() & self.archivers.keys():
-                self.archivers[partition].read_again()
+                self.archivers[partition].reader.read_again()
             await self._clock.sleep(RETRY_SECONDS)
             return {}
         self._kafka.up(IDENTIFY)
         for partition in mine.keys() & self.archivers.keys():
             archiver = self.archivers[partition]
-            if identities[partition] != archiver.identity:
+            if identities[partition] != archiver.uploader.identity:
                 del mine[partition]
                 await self._replace(archiver, identities[partition])
         return mine
 
     async def _replace(self, archiver: PartitionArchiver, now: LogIdentity) -> None:
         """Begin anew with a partition whose log is another one, or may have lost its tail."""
-        partition, before = archiver.partition, archiver.identity
+        partition, before = archiver.partition, archiver.uploader.identity
         if before is None:
-            return archiver.read_again()
+            return archiver.reader.read_again()
         if now.topic_id == before.topic_id:
             log.info("the leader has changed; the last archived record is compared", partition=partition)
             archiver.worker.cancel()
@@ -196,14 +192,11 @@ class Sink:
             self._note_new_log(archiver, before, now)
             await archiver.retire()
             self._retiring.add(archiver)
-        self.archivers[partition] = self._make_archiver(
-            partition, self._readiness.dependency(partition_name(partition))
-        )
-        return None
+        return self._begin(partition)
 
     def _note_new_log(self, archiver: PartitionArchiver, before: LogIdentity, now: LogIdentity) -> None:
-        partition, read_to = archiver.partition, archiver.next_offset
-        gone = max(0, self._log_ends.get(partition, 0) - (read_to or 0))
+        partition, read_to = archiver.partition, archiver.reader.next_offset
+        gone = max(0, self._lag.known_end(partition) - (read_to or 0))
         log.warning(
             "the topic was deleted and created again: its new log is archived beside the old one",
             partition=partition.partition,
@@ -217,16 +210,16 @@ class Sink:
 
     async def _drain(self) -> None:
         for archiver in list(self.archivers.values()):
-            await archiver.seal()
+            await archiver.reader.seal()
         deadline = self._clock.monotonic() + self._settings.drain_seconds
         while self._clock.monotonic() < deadline:
-            if all(archiver.is_stored for archiver in self._all()):
+            if all(archiver.reader.is_stored for archiver in self._all()):
                 return
             await self._clock.sleep(POLL_SECONDS / 4)
         log.warning("stopping with objects unstored; the next run reads their records again")
 
     async def _observe(self) -> None:
-        """Measure lag and probe both neighbours, so that silence is never taken for health."""
+        """Measure lag and probe Kafka and S3, so that silence is never taken for health."""
         while True:
             await self._clock.sleep(OBSERVE_SECONDS)
             await self._archive.probe()
@@ -245,34 +238,9 @@ class Sink:
             return self._kafka.down(str(error), MEASURE)
         for archiver, end in zip(archivers, ends, strict=True):
             # A log's end is known to be its own when its id was asked afterwards.
-            if self._identities.get(archiver.partition) == archiver.identity:
-                self._measure(archiver, end)
+            if self._identities.get(archiver.partition) == archiver.uploader.identity:
+                self._lag.measure(archiver, end)
         return self._kafka.up(MEASURE)
-
-    def _measure(self, archiver: PartitionArchiver, log_end: int) -> None:
-        label, now = str(archiver.partition.partition), self._clock.now()
-        self._log_ends[archiver.partition] = log_end
-        all_read = archiver.is_reading and archiver.read_to >= log_end
-        if not archiver.is_reading or all_read:
-            # Silence counts only while there is something to hear.
-            archiver.read_at = self._clock.monotonic()
-        if archiver.archived_to is None:
-            return  # what was shown before still holds, or nothing is known yet
-        # What lies behind the last record and is none (a transaction's end) waits for nothing.
-        waiting = 0 if all_read and archiver.is_stored else max(0, log_end - archiver.archived_to)
-        if not waiting:
-            archiver.fresh_until = now
-        # Also of what could not be read: a partition that delivers nothing is not one without pins.
-        oldest = archiver.oldest_timestamp
-        since = archiver.fresh_until if oldest is None else oldest / 1000
-        self._metrics.lag_records.labels(label).set(waiting)
-        self._metrics.lag_seconds.labels(label).set(max(0.0, now - since) if waiting else 0)
-        silent = self._clock.monotonic() - archiver.read_at
-        if silent > self._settings.stall_seconds:
-            raise ConsumerStalledError(
-                f"{archiver.partition} has records up to {log_end - 1}, "
-                f"but nothing after {archiver.next_offset} came for {silent:.0f} s"
-            )
 
 
 async def _cancel(tasks: Iterable["asyncio.Task[Any]"]) -> None:

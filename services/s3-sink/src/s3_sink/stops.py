@@ -7,6 +7,8 @@ class PartitionStop(NamedStop):
     """Archiving this partition would leave a hole or give one position to two records."""
 
     stage = "sink"
+    # The stop stands until a record of this offset or a later one was read; -1: until any record follows.
+    offset = -1
 
 
 class CommitBeyondArchive(PartitionStop):
@@ -31,6 +33,16 @@ class DeletedByRetention(PartitionStop):
     """Records were deleted from the log before they were archived."""
 
     reason = "deleted-by-retention"
+
+
+class UndecodableBatch(PartitionStop):
+    """The next batch of the log cannot be decoded: going on behind it would leave a hole."""
+
+    reason = "undecodable-batch"
+
+    def __init__(self, offset: int, why: str) -> None:
+        super().__init__(f"what the log holds at {offset} cannot be decoded: {why}")
+        self.offset = offset
 
 
 class CorruptArchive(PartitionStop):

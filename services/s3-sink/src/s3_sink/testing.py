@@ -85,9 +85,8 @@ class World:
             await running.stop()
 
     async def pass_time(self, seconds: float) -> None:
-        """Let time pass in steps of 0.1 s."""
-        for _ in range(round(seconds * 10)):
-            await self.clock.advance(0.1)
+        """Let time pass; who sleeps wakes at his own moment."""
+        await self.clock.advance(seconds)
 
     def archived(self, partition: TopicPartition = P0, log: str | None = None) -> list[ArchivedRecord]:
         """Return all records in the bucket, object by object in key order, each object verified."""
@@ -97,6 +96,11 @@ class World:
                 found = self.store.objects[str(key)]
                 records.extend(decode_object(str(key), found.body, found.metadata))
         return records
+
+    def archived_to(self, partition: TopicPartition = P0) -> int:
+        """Return the offset after the last archived one, as the newest object's metadata say."""
+        keys = [key for key in self.object_keys() if key.partition == partition.partition]
+        return int(self.store.objects[str(keys[-1])].metadata["end"]) + 1 if keys else 0
 
     def object_keys(self, log: str | None = None) -> list[ObjectKey]:
         """Return the keys of a log's objects, by offset; of the topic's own log when none is named."""

@@ -44,6 +44,7 @@ class _Log:
     start: int = 0
     end: int = 0
     leader_epoch: int = 0
+    undecodable: set[int] = field(default_factory=set)
 
 
 class InMemoryBroker:
@@ -116,6 +117,16 @@ class InMemoryBroker:
         log.end += 1
         return log.end - 1
 
+    def append_undecodable(self, partition: TopicPartition, value: bytes) -> int:
+        """Append a record that no consumer can decode, until `repair`; return its offset."""
+        offset = self.append(partition, value)
+        self._logs[partition].undecodable.add(offset)
+        return offset
+
+    def repair(self, partition: TopicPartition) -> None:
+        """Make all of the partition decodable, as a leader with a sound disk does."""
+        self._logs[partition].undecodable.clear()
+
     def skip_offsets(self, partition: TopicPartition, count: int) -> None:
         """Leave a legal gap, as a transaction's markers do."""
         self._logs[partition].end += count
@@ -131,6 +142,7 @@ class InMemoryBroker:
         log = self._logs[partition]
         log.records = [record for record in log.records if record.offset < offset]
         log.end = min(log.end, offset)
+        log.undecodable = {lost for lost in log.undecodable if lost < offset}
         self.elect(partition)
 
     def elect(self, partition: TopicPartition) -> None:
@@ -335,6 +347,7 @@ class InMemoryConsumer:
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
+        self._undecodable: set[TopicPartition] = set()
 
     async def start(self, listener: AssignmentListener) -> None:
         """Join the group, unless a member of the same name is there."""
@@ -359,6 +372,7 @@ class InMemoryConsumer:
         if self._listener is not None and self._assigned:
             self._listener.revoked(self._assigned)
         self._assigned, self._positions, self._paused = frozenset(), {}, set()
+        self._undecodable.clear()
 
     def take(self, partitions: frozenset[TopicPartition]) -> None:
         """Own these partitions, telling the listener."""
@@ -381,7 +395,7 @@ class InMemoryConsumer:
         for partition in list(self._positions):
             if max_bytes <= 0 or self._broker.deaf:
                 break
-            if partition not in self._paused and self._broker.holds(partition):
+            if partition not in self._paused | self._undecodable and self._broker.holds(partition):
                 records = self._read(partition, max_bytes)
                 max_bytes -= sum(map(record_bytes, records))
                 if records:
@@ -399,8 +413,10 @@ class InMemoryConsumer:
         for record in log.records:
             if record.offset < position:
                 continue
-            if max_bytes <= 0:
-                self._positions[partition] = taken[-1].offset + 1
+            if record.offset in log.undecodable:
+                self._undecodable.add(partition)
+            if max_bytes <= 0 or record.offset in log.undecodable:
+                self._positions[partition] = taken[-1].offset + 1 if taken else position
                 return taken
             taken.append(record)
             max_bytes -= record_bytes(record)
@@ -411,8 +427,13 @@ class InMemoryConsumer:
         """Return the offset after what was handed out or skipped."""
         return self._positions.get(partition)
 
+    def undecodable(self, partition: TopicPartition) -> str | None:
+        """Return why what stands at the partition's position cannot be decoded, or None."""
+        return "the batch is garbage" if partition in self._undecodable else None
+
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read on from this offset."""
+        self._undecodable.discard(partition)
         if partition in self._assigned:
             self._positions[partition] = offset
 

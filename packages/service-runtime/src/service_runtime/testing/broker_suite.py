@@ -48,6 +48,9 @@ class BrokerLab(Protocol):
     async def delete_topic(self) -> None:
         """Delete the topic."""
 
+    async def append_undecodable(self, partition: TopicPartition) -> None:
+        """Append one record that cannot be decoded."""
+
     async def end_with_a_marker(self, partition: TopicPartition) -> None:
         """Append a record in a transaction, and so the transaction's marker."""
 
@@ -354,6 +357,28 @@ class BrokerSuite:
         await eventually(lambda: consumer.position(partition) == end, consumer)
         await consumer.stop()
         assert consumer.position(partition) is None
+
+    async def test_what_cannot_be_decoded_concerns_its_own_partition(
+        self, lab: BrokerLab, partition: TopicPartition
+    ) -> None:
+        other = TopicPartition(lab.topic, 1)
+        await produce(lab, [b"a", b"b"])
+        await lab.append_undecodable(partition)
+        await produce(lab, [b"c"])
+        consumer = lab.consumer("undecodable")
+        await own(consumer, partition, 0)
+        assert [record.value for record in await drain(consumer, 2)] == [b"a", b"b"]
+        await eventually(lambda: consumer.undecodable(partition) is not None, consumer)
+        assert consumer.position(partition) == 2
+        consumer.seek(other, 0)
+        consumer.resume(other)
+        await produce(lab, [b"d"], other.partition)
+        assert [record.value for record in await drain(consumer, 1)] == [b"d"]
+        assert consumer.undecodable(other) is None
+        consumer.seek(partition, 3)
+        assert consumer.undecodable(partition) is None
+        assert [record.value for record in await drain(consumer, 1)] == [b"c"]
+        await consumer.stop()
 
     async def test_a_position_outside_of_the_log_is_read_from_the_first_offset(
         self, lab: BrokerLab, partition: TopicPartition

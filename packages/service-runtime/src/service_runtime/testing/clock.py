@@ -35,6 +35,7 @@ class FakeClock:
     async def advance(self, seconds: float) -> None:
         """Move time on, letting each sleeper run at its own deadline."""
         until = self._elapsed + seconds
+        await settle()  # who has just started may want to sleep
         while self._sleepers and self._sleepers[0][0] <= until:
             deadline, _, woken = heapq.heappop(self._sleepers)
             self._elapsed = max(self._elapsed, deadline)
@@ -45,7 +46,11 @@ class FakeClock:
         await settle()
 
 
-async def settle(turns: int = 20) -> None:
-    """Let every task that can run do so."""
+async def settle(turns: int = 1000) -> None:
+    """Let every task that can run do so; raises RuntimeError when some never come to rest."""
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
     for _ in range(turns):
         await asyncio.sleep(0)
+        if not ready:  # all others wait for something that a test has yet to do
+            return
+    raise RuntimeError(f"after {turns} turns there are tasks that wait for nothing")
