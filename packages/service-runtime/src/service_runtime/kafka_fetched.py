@@ -75,6 +75,8 @@ def _read(fetched: FetchResult, max_bytes: int) -> tuple[list[Record], str | Non
             max_bytes -= record_bytes(record)
             if max_bytes <= 0:
                 break
+    except MemoryError:
+        raise
     except Exception as error:
         # It only computes, on bytes that are here: whatever it raises, it would raise again.
         why = f"{type(error).__name__}: {error}"
