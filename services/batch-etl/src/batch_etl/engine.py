@@ -24,7 +24,7 @@ OpenSpark = Callable[[BatchSettings], AbstractContextManager[SparkSession]]
 @contextmanager
 def running_spark(settings: BatchSettings) -> Iterator[SparkSession]:
     """A Spark for this run alone."""
-    spark = spark_session("batch-etl", settings, CONFIG)
+    spark = spark_session("batch-etl", settings, CONFIG, "batch_etl.spark_workers")
     try:
         yield spark
     finally:

@@ -84,7 +84,8 @@ class Engine:
         # py4j logs every call, and once more what fails here.
         logging.getLogger("py4j").setLevel(logging.CRITICAL)
         if self._spark is None:
-            self._spark = spark_session("stream-etl", self._settings, spark_config(self._settings))
+            config = spark_config(self._settings)
+            self._spark = spark_session("stream-etl", self._settings, config, "stream_etl.spark_workers")
         self._failures.clear()
         for query in QUERIES:
             try:
