@@ -95,6 +95,7 @@ class Job:
             try:
                 await self._watch_queries()
             except (LogReplaced, QueryDied) as ended:
+                self._spark.down(str(ended))
                 self._cut_off_batches()
                 await self._in_engine(self._engine.stop_queries)
                 if not await self._read_log.is_replaced():
