@@ -139,10 +139,8 @@ def _oldest_first(raws: Iterable[Raw]) -> list[Raw]:
     ahead: dict[tuple[str, int], timedelta] = {}
     numbered = []
     for raw in sorted(raws, key=lambda raw: int(raw["source_offset"])):
-        place, offset = (
-            (raw["source_log"], raw["source_partition"]),
-            timedelta(microseconds=raw["source_offset"]),
-        )
+        place = raw["source_log"], raw["source_partition"]
+        offset = timedelta(microseconds=raw["source_offset"])
         since = raw["event_time"] - datetime.fromtimestamp(0, UTC) - offset
         ahead[place] = max(since, ahead.get(place, since))
         numbered.append((offset + ahead[place], raw["source_partition"], raw))

@@ -1,4 +1,4 @@
-"""Whether a partition is stopped, and who is told of it."""
+"""Whether a partition is stopped, and how health and metrics show it."""
 
 import structlog
 from aiokafka import TopicPartition

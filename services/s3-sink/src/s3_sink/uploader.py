@@ -33,7 +33,7 @@ class LeaderChanged(Exception):  # noqa: N818 (a turn of events)
 
 
 class PartitionUploader:
-    """Stores what its reader has sealed, and tells it where to go on."""
+    """Stores what its reader has sealed, and finds where it is to go on."""
 
     def __init__(
         self,
