@@ -5,7 +5,10 @@ UV := ./deploy/uv
 RUN := $(UV) run --locked --quiet
 # Airflow lives with libraries of its own.
 RUN_AIRFLOW := $(UV) run --directory airflow --locked --quiet
-PYTEST := $(RUN) pytest
+# A JVM of a test lives for minutes: the optimising compiler would cost more than it saves.
+PYTEST := JDK_JAVA_OPTIONS=-XX:TieredStopAtLevel=1 $(RUN) pytest
+# Of no server's time: a core each, a file at a time.
+PYTEST_BY_CORE := $(PYTEST) --numprocesses auto --dist loadfile
 STAGING_OPTION := $(if $(STAGING),--staging $(STAGING))
 BROWSE := $(UV) run --no-project --quiet --with playwright==1.65.2 --with pillow==13.0.0
 # Exit code of batch-etl: there was nothing to do.
@@ -61,15 +64,16 @@ destroy: setup ## delete a stack; the archive stays: make destroy STACK=pins REG
 ## Prove it
 test: setup check build ## all tests: checks, unit, contract, integration, end to end
 	@$(RUN_AIRFLOW) pytest
-	@$(PYTEST) packages services deploy tests/images tests/template tests/contract tests/integration tests/e2e
+	@$(PYTEST_BY_CORE) packages services deploy tests/images tests/template tests/contract
+	@$(PYTEST) tests/integration tests/e2e
 check: setup ## formatting, lint and types
 	@$(RUN) ruff format --check --quiet . && $(RUN) ruff check --quiet . && $(RUN) mypy && $(RUN_AIRFLOW) mypy
 test-unit: setup build ## tests that need no network and no server
-	@$(PYTEST) packages services deploy tests/images tests/template
+	@$(PYTEST_BY_CORE) packages services deploy tests/images tests/template
 test-airflow: setup ## what a DAG has to be, and its parts
 	@$(RUN_AIRFLOW) pytest
 test-contract: setup ## the borders: wire, Spark, tables, settings
-	@$(PYTEST) tests/contract
+	@$(PYTEST_BY_CORE) tests/contract
 test-integration: setup build ## each service with its real neighbours
 	@$(PYTEST) tests/integration
 test-e2e: setup build ## the whole line, faults included
@@ -79,8 +83,11 @@ test-docker: setup build ## the compose stack in real containers, and on a host 
 test-deploy: setup build ## the stack on AWS, without AWS: template, roles, and the user data on a host
 	@$(PYTEST) deploy/cloudformation tests/template tests/cloud
 test-long: setup build ## the proofs in their full length
-	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests/contract tests/integration tests/e2e
+	@PINFLOW_LONG=1 $(PYTEST_BY_CORE) packages services deploy tests/contract
+	@PINFLOW_LONG=1 $(PYTEST) tests/integration tests/e2e
+	@PINFLOW_LONG=1 $(PYTEST) tests/compose/test_staging_comparison.py
 	@PINFLOW_LONG=1 $(PYTEST) tests/compose/test_cluster.py
+	@PINFLOW_LONG=1 $(PYTEST) tests/cloud
 
 ## Work on it
 setup: ## install what the project needs into .venv

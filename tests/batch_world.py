@@ -56,6 +56,7 @@ class World:
             kafka_topic=name,
             redis_url=SecretStr(f"redis://127.0.0.1:{stack.settings.redis_port}/0"),
             wait_seconds=60,
+            spark_master="local[1]",
         )
         self.topic_id = TOPIC
         self.archived: list[dict[str, Any]] = []
@@ -106,9 +107,7 @@ class World:
 
         @contextmanager
         def spark(_: BatchSettings) -> Iterator[SparkSession]:
-            # Makes it this thread's active session, where Spark looks for data sources.
             assert self._spark is not None, "this world runs the command only"
-            self._spark.createDataFrame([], "id int")
             yield self._spark
 
         async with s3_bucket(self.settings) as store:
@@ -163,7 +162,7 @@ def environment(settings: BatchSettings) -> dict[str, str]:
         "BATCH_CASSANDRA_CONTACT_POINTS": settings.cassandra_contact_points,
         "BATCH_CASSANDRA_PORT": str(settings.cassandra_port),
         "BATCH_KAFKA_TOPIC": settings.kafka_topic,
-        "BATCH_SPARK_MASTER": "local[1]",
+        "BATCH_SPARK_MASTER": settings.spark_master,
         "BATCH_REDIS_URL": settings.redis_url.get_secret_value(),
     }
 

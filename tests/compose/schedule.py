@@ -71,12 +71,18 @@ class Airflow:
         """Keep the schedule from running it."""
         self.ask("PATCH", f"/dags/{dag_id}", {"is_paused": True})
 
-    def scheduled(self, dag_id: str, within: float = 240) -> str:
-        """Wake a DAG, so that its schedule makes up for the last missed run; return that run at its end."""
+    def scheduled(
+        self, dag_id: str, within: float = 300, meanwhile: Callable[[str], None] = lambda _: None
+    ) -> str:
+        """Wake a DAG, so that its schedule makes up for the last missed run; return that run at its end.
+
+        `meanwhile` is called with the run when it has begun.
+        """
         started = time.monotonic()
         self.unpause(dag_id)
         try:
             run_id = self.first_scheduled(dag_id)
+            meanwhile(run_id)
             assert self.ended(dag_id, run_id, within) == "success", self.tasks(dag_id, run_id)
         finally:
             self.pause(dag_id)

@@ -4,14 +4,15 @@ import asyncio
 import itertools
 import json
 import os
-import sys
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from batch_etl.days import Days
+from batch_etl.engine import running_spark
 from batch_etl.exits import Exit
 from batch_etl.ledger import RUNNING_SECONDS, Ledger
 from batch_world import NOON, Value, World, command
@@ -20,7 +21,6 @@ from native_stack.stack import Stack
 from pin_schema.archive_testing import LOG
 from pin_schema.clean import CleanPin
 from pin_schema.reference import catalogue, raw_pin
-from pin_schema.testing import local_spark
 from pyspark.sql import SparkSession
 from redis import Redis
 from service_runtime.cassandra import cassandra_session
@@ -34,10 +34,9 @@ STAGINGS = ("none", "redis")
 
 
 @pytest.fixture(scope="module")
-def spark() -> SparkSession:
-    session = local_spark()
-    session.sparkContext.pythonExec = sys.executable
-    return session
+def spark(stack: Stack) -> Iterator[SparkSession]:
+    with running_spark(World(stack).settings) as session:
+        yield session
 
 
 @pytest.fixture

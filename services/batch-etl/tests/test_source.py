@@ -11,7 +11,6 @@ from batch_etl.source import (
     ARROW_RECORDS,
     BATCH_BYTES,
     TASK_BYTES,
-    KeyGroup,
     RecordReader,
     VerifyingReader,
     task_groups,
@@ -57,23 +56,22 @@ def rows(batches: list[pa.RecordBatch]) -> list[dict[str, object]]:
 
 def test_an_object_is_verified_and_then_read() -> None:
     world = World(stored(10, 3))
-    (own,) = rows(list(world.verifying().read(KeyGroup(world.keys))))
+    (own,) = rows(list(world.verifying().read(0)))
     assert (own["object"], own["end"], own["records"], own["set_aside"]) == (world.keys[0], 12, 3, None)
-    records = rows(list(world.reading().read(KeyGroup(world.keys))))
+    records = rows(list(world.reading().read(0)))
     assert [record["source_offset"] for record in records] == [10, 11, 12]
     assert {record["object"] for record in records} == set(world.keys)
 
 
 def test_a_task_reads_its_group() -> None:
     world = World(*(stored(start, 2) for start in range(0, 12, 2)))
-    (group,) = world.reading().partitions()
-    assert [row["source_offset"] for row in rows(list(world.reading().read(group)))] == list(range(12))
+    assert [row["source_offset"] for row in rows(list(world.reading().read(0)))] == list(range(12))
 
 
 def test_what_is_wrong_with_one_object_is_its_own_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     (bad_key, bad), whole = stored(0, 3), stored(3, 3)
     world = World((bad_key, StoredObject(bad.body[:-1], bad.metadata)), whole)
-    first, second = rows(list(world.verifying().read(KeyGroup(world.keys))))
+    first, second = rows(list(world.verifying().read(0)))
     assert "sha256" in str(first["set_aside"])
     assert second["set_aside"] is None
     (gone,) = rows(world.verifying().rows("a key", None))
@@ -83,7 +81,7 @@ def test_what_is_wrong_with_one_object_is_its_own_matter(monkeypatch: pytest.Mon
         raise RecursionError("whatever")
 
     monkeypatch.setattr(source, "verify", break_down)
-    for row in rows(list(world.verifying().read(KeyGroup(world.keys)))):
+    for row in rows(list(world.verifying().read(0))):
         assert row["set_aside"] == "RecursionError('whatever')"
 
 
@@ -105,13 +103,13 @@ def test_an_object_that_changes_after_it_was_verified_is_not_loaded(change: str)
     else:
         world.store.objects = dict([stored(0, 4)])
     with pytest.raises(ObjectChanged):
-        list(reader.read(KeyGroup(world.keys)))
+        list(reader.read(0))
 
 
 def test_a_batch_is_bounded_in_bytes_whatever_the_size_of_a_record() -> None:
     large = PIN[:-1] + b',"title":"' + b"x" * 15_000 + b'"}'
     world = World(stored(0, 500, large))
-    batches = list(world.reading().read(KeyGroup(world.keys)))
+    batches = list(world.reading().read(0))
     assert len(batches) > 5
     assert max(batch.nbytes for batch in batches) < 3 * BATCH_BYTES
     assert batches[0].schema == ARROW_RECORDS
@@ -144,4 +142,4 @@ def test_a_store_that_stays_away_fails_the_task_and_names_itself() -> None:
     world = World(stored(0, 2))
     world.store.away = True
     with pytest.raises(StoreUnavailable, match=r"gave nothing for 0\.1 s: the object store is away"):
-        list(world.verifying(wait_seconds=0.1).read(KeyGroup(world.keys)))
+        list(world.verifying(wait_seconds=0.1).read(0))

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.must(23)
         (PySparkException("a task failed"), Exit.RETRY),
         (OutOfMemoryError("an object"), Exit.OUT_OF_MEMORY),
         (Unbalanced("1 of 2"), Exit.FAILED),
-        (PySparkException("Traceback …\nbatch_etl.errors.Unbalanced: 1 of 2\n\n\tat java"), Exit.FAILED),
         (KeyError("a bug"), Exit.FAILED),
     ],
 )

@@ -99,12 +99,11 @@ class BucketReader:
         self._stage = stage
         self._buckets = buckets
 
-    def read(self, numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of the buckets with these numbers; raises StageLost when a chunk is gone."""
+    def read(self, number: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of the bucket with this number; raises StageLost when a chunk is gone."""
         with self._stage.connect() as client:
-            for number in (number for batch in numbers for number in batch.column(0).to_pylist()):
-                for chunk in _chunks(client, self._buckets[number]):
-                    yield from pa.ipc.open_stream(chunk)
+            for chunk in _chunks(client, self._buckets[number]):
+                yield from pa.ipc.open_stream(chunk)
 
 
 def _chunks(client: "redis.Redis", bucket: Bucket) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from redis.exceptions import OutOfMemoryError
 
 from batch_etl.errors import RedisTooSmall, StageLost
 from batch_etl.redis_buckets import Bucket, BucketReader, BucketWriter, Stage, connect
+from batch_etl.spark_io import rows_of_tasks
 
 DELETED_AT_ONCE = 500
 FULL = "Redis is full (`maxmemory`): a slice of the run does not fit"
@@ -36,8 +37,7 @@ class RedisStaging:
         self._manifest += buckets
         self.check()
         reader = BucketReader(self._stage, buckets)
-        numbers = frame.sparkSession.range(0, len(buckets), numPartitions=len(buckets))
-        return numbers.mapInArrow(reader.read, frame.schema)
+        return rows_of_tasks(frame.sparkSession, len(buckets), reader.read, frame.schema)
 
     def check(self, error: Exception | None = None) -> None:
         """Raise StageLost when a bucket is gone or short, or when the error is that Redis has no room."""

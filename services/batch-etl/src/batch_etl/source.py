@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 
 import pyarrow as pa
@@ -13,7 +13,6 @@ from pin_schema.archive_stream import VerifiedObject, records_of, verify
 from pin_schema.spark_records import judged
 from pin_schema.spark_types import RAW_RECORD
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.datasource import DataSourceReader, InputPartition
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 from service_runtime.clock import SystemClock
@@ -24,7 +23,7 @@ from service_runtime.s3 import s3_bucket
 from batch_etl.cutting import cut
 from batch_etl.errors import ObjectChanged
 from batch_etl.settings import BatchSettings
-from batch_etl.spark_io import read_with
+from batch_etl.spark_io import rows_of_tasks
 
 # An object that was verified has all but the last column, one that is set aside the last.
 VERIFIED = StructType(
@@ -62,14 +61,14 @@ def verified(spark: SparkSession, keys: Sequence[str], settings: BatchSettings) 
     count = min(len(keys), max(spark.sparkContext.defaultParallelism, -(-len(keys) // TASK_OBJECTS)))
     groups = [keys[start::count] for start in range(count)]
     reader = VerifyingReader(groups, partial(s3_bucket, settings), settings.wait_seconds)
-    return read_with(spark, "pins_archive_objects", reader, VERIFIED)
+    return rows_of_tasks(spark, len(groups), reader.read, VERIFIED)
 
 
 def records(spark: SparkSession, objects: Mapping[str, VerifiedObject], settings: BatchSettings) -> DataFrame:
     """The records of verified objects as a frame of RECORDS, read anew each time it is used."""
     groups = task_groups(objects, spark.sparkContext.defaultParallelism)
     reader = RecordReader(groups, partial(s3_bucket, settings), settings.wait_seconds, objects)
-    return read_with(spark, "pins_archive", reader, RECORDS)
+    return rows_of_tasks(spark, len(groups), reader.read, RECORDS)
 
 
 def task_groups(objects: Mapping[str, VerifiedObject], cores: int) -> list[list[str]]:
@@ -79,14 +78,7 @@ def task_groups(objects: Mapping[str, VerifiedObject], cores: int) -> list[list[
     return [keys[part] for part in cut(sizes, TASK_OBJECTS, most)]
 
 
-@dataclass(frozen=True)
-class KeyGroup(InputPartition):
-    """The objects of one Spark task."""
-
-    keys: Sequence[str]
-
-
-class ArchiveReader(DataSourceReader):
+class ArchiveReader:
     """Fetches objects, a few at a time; what is made of each is the subclass's part."""
 
     def __init__(self, groups: Sequence[Sequence[str]], open_bucket: OpenBucket, wait_seconds: float) -> None:
@@ -94,15 +86,9 @@ class ArchiveReader(DataSourceReader):
         self._open_bucket = open_bucket
         self._wait_seconds = wait_seconds
 
-    def partitions(self) -> Sequence[KeyGroup]:
-        """The groups, a task each."""
-        return [KeyGroup(keys) for keys in self._groups]
-
-    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a KeyGroup's objects; raises StoreUnavailable."""
-        if not isinstance(partition, KeyGroup):
-            raise TypeError(f"found {partition!r}, which `partitions` has not made")
-        for key, stored in self._fetched(partition.keys):
+    def read(self, number: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a group's objects; raises StoreUnavailable."""
+        for key, stored in self._fetched(self._groups[number]):
             yield from self.rows(key, stored)
 
     def rows(self, key: str, stored: StoredObject | None) -> Iterable[pa.RecordBatch]:

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from service_runtime.cassandra import NOT_NOW
 from service_runtime.object_store import StoreUnavailable
 
-from batch_etl.errors import OutOfMemoryError, Retryable, Unbalanced
+from batch_etl.errors import OutOfMemoryError, Retryable
 from batch_etl.exits import Exit
 from batch_etl.outcome import Run
 from batch_etl.stopping import Stopping
@@ -24,8 +24,7 @@ PASSING = (Retryable, StoreUnavailable, RedisError, PySparkException, Py4JError,
 
 def blame(run: Run, error: BaseException, stopping: Stopping) -> None:
     """Note how the run ended: as asked, by what may pass, or by what somebody has to look at."""
-    passes = isinstance(error, PASSING) and Unbalanced.__qualname__ not in told(error)
-    code = Exit.RETRY if passes else Exit.FAILED
+    code = Exit.RETRY if isinstance(error, PASSING) else Exit.FAILED
     run.exit = stopping.exit or (Exit.OUT_OF_MEMORY if isinstance(error, OutOfMemoryError) else code)
     run.error = f"stopped by {run.exit.name}" if stopping.exit else told(error)
 

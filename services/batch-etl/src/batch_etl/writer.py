@@ -1,7 +1,7 @@
 """Rows into Cassandra: unlogged batches, a bounded number in flight, patient with a cluster that is away."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from cassandra.query import BatchStatement, BatchType
 from pyspark.sql import DataFrame
-from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from service_runtime.cassandra import NOT_NOW, cassandra_session
 
 from batch_etl.cutting import cut
 from batch_etl.errors import Unbalanced
 from batch_etl.patience import patiently
 from batch_etl.settings import BatchSettings
-from batch_etl.spark_io import write_with
 from batch_etl.tables import Table
 
 if TYPE_CHECKING:
@@ -30,52 +28,43 @@ BATCH_BYTES = 30 * 1024
 
 
 def write_table(frame: DataFrame, table: Table, rows: int, settings: BatchSettings) -> None:
-    """Write the frame's rows, as many as told, as versions of pins; the newest version stands."""
+    """Write the frame's rows, as many as told, as versions of pins; the newest version stands.
+
+    Raises Unbalanced when the tasks have written another number of rows.
+    """
     tasks = frame.sparkSession.sparkContext.defaultParallelism
-    writer = TableWriter(table, rows, settings)
-    write_with(frame.select(*table.columns).coalesce(tasks), f"cassandra_{table.name}", writer)
+    writer = TableWriter(table, settings)
+    counts = frame.select(*table.columns).coalesce(tasks).mapInArrow(writer.write, "rows long").collect()
+    if (written := sum(count.rows for count in counts)) != rows:
+        raise Unbalanced(f"{written} of {rows} rows were written to {table.name}: load again")
 
 
-@dataclass
-class Written(WriterCommitMessage):
-    """How many rows a task has written."""
-
-    rows: int
-
-
-class TableWriter(DataSourceArrowWriter):
+class TableWriter:
     """Writes a task's rows through one session."""
 
-    def __init__(self, table: Table, rows: int, settings: BatchSettings) -> None:
+    def __init__(self, table: Table, settings: BatchSettings) -> None:
         self._table = table
-        self._rows = rows
         self._settings = settings
 
-    def write(self, iterator: Iterator[pa.RecordBatch]) -> Written:
-        """Return the number of rows when all are acknowledged; raises one of NOT_NOW."""
+    def write(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the number of rows when all are acknowledged; raises one of NOT_NOW."""
         wait, count = self._settings.wait_seconds, 0
         with ExitStack() as stack:
             session = patiently(lambda: stack.enter_context(cassandra_session(self._settings)), NOT_NOW, wait)
             version = patiently(partial(self._prepare, session), NOT_NOW, wait)
             in_flight = InFlight(session, self._settings.write_in_flight, wait)
-            for rows in iterator:
+            for rows in batches:
                 for batch in _batches(version, self._table, rows):
                     in_flight.send(batch)
                 count += rows.num_rows
             in_flight.settle_all()
-        return Written(count)
+        yield pa.RecordBatch.from_pydict({"rows": [count]})
 
     def _prepare(self, session: "Session") -> "Version":
         keyspace = self._settings.cassandra_keyspace
         return Version(
             session.prepare(self._table.erase(keyspace)), session.prepare(self._table.insert(keyspace))
         )
-
-    def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
-        """Compare what all tasks wrote with what there is to write; raises Unbalanced."""
-        written = sum(message.rows for message in messages if isinstance(message, Written))
-        if written != self._rows:
-            raise Unbalanced(f"{written} of {self._rows} rows were written to {self._table.name}: load again")
 
 
 @dataclass(frozen=True, slots=True)
