@@ -7,7 +7,7 @@ RUN := $(UV) run --locked --quiet
 RUN_AIRFLOW := $(UV) run --directory airflow --locked --quiet
 # A JVM of a test lives for minutes: the optimising compiler would cost more than it saves.
 PYTEST := JDK_JAVA_OPTIONS=-XX:TieredStopAtLevel=1 $(RUN) pytest
-# Of no server's time: a core each, a file at a time.
+# A file at a time for each core; those that need servers have servers of their own.
 PYTEST_BY_CORE := $(PYTEST) --numprocesses auto --dist loadfile
 STAGING_OPTION := $(if $(STAGING),--staging $(STAGING))
 BROWSE := $(UV) run --no-project --quiet --with playwright==1.65.2 --with pillow==13.0.0
@@ -64,8 +64,7 @@ destroy: setup ## delete a stack; the archive stays: make destroy STACK=pins REG
 ## Prove it
 test: setup check build ## all tests: checks, unit, contract, integration, end to end
 	@$(RUN_AIRFLOW) pytest
-	@$(PYTEST_BY_CORE) packages services deploy tests/images tests/template tests/contract
-	@$(PYTEST) tests/integration tests/e2e
+	@$(PYTEST_BY_CORE) tests/e2e tests/integration tests/contract packages services deploy tests/images tests/template
 check: setup ## formatting, lint and types
 	@$(RUN) ruff format --check --quiet . && $(RUN) ruff check --quiet . && $(RUN) mypy && $(RUN_AIRFLOW) mypy
 test-unit: setup build ## tests that need no network and no server
@@ -83,8 +82,7 @@ test-docker: setup build ## the compose stack in real containers, and on a host 
 test-deploy: setup build ## the stack on AWS, without AWS: template, roles, and the user data on a host
 	@$(PYTEST) deploy/cloudformation tests/template tests/cloud
 test-long: setup build ## the proofs in their full length
-	@PINFLOW_LONG=1 $(PYTEST_BY_CORE) packages services deploy tests/contract
-	@PINFLOW_LONG=1 $(PYTEST) tests/integration tests/e2e
+	@PINFLOW_LONG=1 $(PYTEST) packages services deploy tests/contract tests/integration tests/e2e
 	@PINFLOW_LONG=1 $(PYTEST) tests/compose/test_staging_comparison.py
 	@PINFLOW_LONG=1 $(PYTEST) tests/compose/test_cluster.py
 	@PINFLOW_LONG=1 $(PYTEST) tests/cloud

@@ -73,9 +73,7 @@ def test_every_server_is_ready_and_the_migrations_are_done(stack: Stack) -> None
 
 def test_a_second_up_starts_nothing(stack: Stack) -> None:
     before, log = pids(stack), stack.log_tail("migrate")
-    started = time.monotonic()
     stack.up(only=SERVERS)
-    assert time.monotonic() - started < 10
     assert pids(stack) == before
     assert stack.log_tail("migrate") == log
 

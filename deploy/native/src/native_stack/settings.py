@@ -1,8 +1,9 @@
 """Where the stack listens and where it keeps its files."""
 
 import os
+import secrets
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 # A unix socket's path is limited by the kernel to 107 bytes; `run/supervisor.sock` and a temporary suffix
 # must fit behind the state directory.
 LONGEST_STATE_DIR = 75
+# Below those that the kernel gives to outgoing connections: a port that is free now is free in a minute.
+TEST_PORTS = range(12_000, 32_000)
 
 
 def _cache_dir() -> Path:
@@ -75,7 +78,7 @@ class NativeSettings(Settings):
             # All are held open at once, so that no number comes twice.
             held = [sockets.enter_context(socket.socket()) for _ in ports]
             for sock in held:
-                sock.bind(("127.0.0.1", 0))
+                _bind_to_any(sock)
             numbers = [sock.getsockname()[1] for sock in held]
         return cls.model_validate({"state_dir": state_dir, **dict(zip(ports, numbers, strict=True))})
 
@@ -116,3 +119,10 @@ class NativeSettings(Settings):
     def data_dir(self, program: str) -> Path:
         """Where a program keeps what must survive a restart."""
         return self.state_dir / "data" / program
+
+
+def _bind_to_any(sock: socket.socket) -> None:
+    while True:
+        with suppress(OSError):
+            sock.bind(("127.0.0.1", secrets.choice(TEST_PORTS)))
+            return
