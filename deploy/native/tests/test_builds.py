@@ -25,8 +25,8 @@ WRITES = "import sys, pathlib; pathlib.Path(sys.argv[1], 'out').write_text('x')"
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> NativeSettings:
-    settings = NativeSettings.for_tests(tmp_path / "state")
+def settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> NativeSettings:
+    settings = NativeSettings.for_tests(tmp_path_factory.mktemp("state"))
     return settings.model_copy(update={"cache_dir": tmp_path / "cache"})
 
 

@@ -107,8 +107,13 @@ class Stack:
     def kill(self, program: str) -> None:
         """Send SIGKILL to a program's processes and wait until they are gone; the supervisor restarts it."""
         process = psutil.Process(self.pid_of(program))
-        signal_group(process.pid, signal.SIGKILL)
-        still_alive([process], GONE_SECONDS)
+        # Backends of PostgreSQL have groups of their own. Left alive for a moment, one that waits for the
+        # lock of another commits.
+        family = [*process.children(recursive=True), process]
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        still_alive(family, GONE_SECONDS)
 
     def suspend(self, program: str) -> None:
         """Freeze a program with SIGSTOP: its connections stay open and answer nothing."""
