@@ -12,7 +12,7 @@ def rows_of_tasks(
 ) -> DataFrame:
     """A frame of `rows(0)`, `rows(1)` … `rows(count - 1)`, a task each, made anew each time it is used."""
 
-    # Not a DataSource of Spark's: it would start five more Pythons to plan it, some 15 s of a core.
+    # Not a DataSource of Spark's: it would start five more Pythons to plan it, 14 s of a core.
     def read(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in numbers:
             for number in batch.column(0).to_pylist():
