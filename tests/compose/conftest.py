@@ -16,7 +16,7 @@ from images.ready import docker_with_images
 from native_stack.settings import REPOSITORY, NativeSettings
 
 from compose.schedule import Airflow, wait_for
-from compose.stack import ComposeStack, MemoryPeak, kill, memory_watched
+from compose.stack import ComposeStack, MemoryPeak, memory_watched
 
 PROJECT = "pinflow-test"
 JOBS = ("batch-etl", "batch-etl-redis")
@@ -27,7 +27,6 @@ DONE = {0, 10}
 PORTS = ("https", "prometheus", "alertmanager", "grafana", "airflow", "spark")
 # A stack of its own, three times as large; and two loads of the whole archive.
 collect_ignore = [] if os.environ.get("PINFLOW_LONG") else ["test_cluster.py", "test_staging_comparison.py"]
-SCHEDULE = ("airflow-scheduler", "airflow-triggerer")
 # The first test pays for images, start and dataset.
 LONGEST_SECONDS = 1800
 TRAFFIC = ["--rate", "100", "--duration", "5", "--url", "http://ingest-api:8000"]
@@ -133,8 +132,7 @@ def airflow(stack: ComposeStack) -> Airflow:
 def ran(stack: ComposeStack, loaded: Loaded, airflow: Airflow) -> dict[str, str]:
     """Let the schedule run its DAGs once; return the runs by DAG. Before that, s3-sink is killed.
 
-    One of them comes before the first run of pins_runtime, and waits for it. While pins_batch waits for its
-    container, scheduler and triggerer die.
+    One of them comes before the first run of pins_runtime, and waits for it.
     """
     airflow.unpause("pins_housekeeping")
     early = airflow.first_scheduled("pins_housekeeping")
@@ -148,14 +146,7 @@ def ran(stack: ComposeStack, loaded: Loaded, airflow: Airflow) -> dict[str, str]
     runs["pins_health"] = airflow.scheduled("pins_health")
     # What is archived only after the scheduled batch has looked is the next batch's work.
     wait_for(stack.archived, "all pins in the archive")
-
-    def die(run: str) -> None:
-        wait_for(lambda: airflow.tasks("pins_batch", run)["load"] == "deferred", "a load that is awaited")
-        for service in SCHEDULE:
-            kill(stack.inspect(service)["State"]["Pid"])
-
-    runs["pins_batch"] = airflow.scheduled("pins_batch", meanwhile=die)
-    runs["pins_housekeeping"] = airflow.scheduled("pins_housekeeping")
+    runs |= {dag_id: airflow.scheduled(dag_id) for dag_id in ("pins_batch", "pins_housekeeping")}
     FIGURES.append(f"{PROJECT}: scheduled runs took {airflow.seconds}")
     return runs
 

@@ -5,7 +5,6 @@ from urllib.parse import quote
 
 import pytest
 
-from compose.conftest import SCHEDULE
 from compose.schedule import Airflow
 from compose.stack import ComposeStack
 
@@ -137,10 +136,3 @@ def test_make_start_starts_streaming_where_it_does_not_run_and_touches_nothing_e
     assert told.rstrip().endswith("pins_runtime: success")
     assert stack.health("stream-etl") == "healthy"
     assert {service: stack.inspect(service)["State"]["StartedAt"] for service in before} == before
-
-
-def test_a_run_outlives_scheduler_and_triggerer(
-    stack: ComposeStack, airflow: Airflow, ran: dict[str, str]
-) -> None:
-    assert airflow.tasks("pins_batch", ran["pins_batch"])["load"] == "success"
-    assert all(stack.inspect(service)["RestartCount"] for service in SCHEDULE)

@@ -30,5 +30,6 @@ class BatchSettings(S3Settings, CassandraSettings, SparkSettings, HttpSettings):
     pushgateway_password: SecretStr | None = Field(
         default=None, description="of the account batch-etl there; none where anybody may write"
     )
-    write_in_flight: int = Field(default=32, ge=1, description="Cassandra batches unanswered in each task")
+    # With 32 a node on two busy cores has dropped or refused some.
+    write_in_flight: int = Field(default=8, ge=1, description="Cassandra batches unanswered in each task")
     http_port: int = Field(default=0, ge=0, le=65535, description="0 lets the system choose")
