@@ -36,8 +36,6 @@ class StreamMetrics:
             ["query"],
             registry=registry,
         )
-        for query in ("live", "sessions"):  # from 0 on: `increase` does not see a series begin at 1
-            self.staged_again.labels(query)
         self.logs_replaced = Counter(
             "pinflow_stream_logs_replaced",
             "Times that the topic was found deleted and created again while it was read",
@@ -103,3 +101,8 @@ class StreamMetrics:
             ["reason"],
             registry=registry,
         )
+        # From 0 on: `increase` and `rate` do not see a series begin.
+        for query in ("live", "sessions"):
+            self.batches.labels(query, "written")
+            for metric in (self.staged_again, self.write_seconds, self.batch_seconds):
+                metric.labels(query)
