@@ -33,11 +33,12 @@ LOG_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 # Half of what compose gives the container, and a little.
 MAX_RSS_KB = 300_000
 LIVE_WITHIN_SECONDS = 0.2
+PAUSE_SECONDS = 0.02
 
 
 PROBE = """
 import select, sys, time, urllib.request
-while not select.select([sys.stdin], [], [], 0.02)[0]:
+while not select.select([sys.stdin], [], [], float(sys.argv[2]))[0]:
     started = time.monotonic()
     urllib.request.urlopen(sys.argv[1], timeout=60).read()
     print(time.monotonic() - started)
@@ -104,7 +105,7 @@ class Ingest:
     async def probed(self) -> AsyncIterator[list[float]]:
         """Ask /health/live all the time from another process; the list then holds the seconds it took."""
         probe = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", PROBE, f"{self._url}/health/live"),
+            *(sys.executable, "-c", PROBE, f"{self._url}/health/live", str(PAUSE_SECONDS)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
@@ -127,8 +128,9 @@ def a_pin(**more: object) -> bytes:
 def must_be_small_and_alive(ingest: Ingest, live_seconds: list[float]) -> None:
     sys.stdout.write(f"peak RSS {ingest.peak_rss_kb} kB, /health/live {live_seconds[-3:]} s\n")
     assert ingest.peak_rss_kb < MAX_RSS_KB
-    # But one: a machine that does other things too may stand still once.
-    assert live_seconds[-2] <= LIVE_WITHIN_SECONDS
+    # A machine that does other things too stands still at times; a loop that is held up nearly always.
+    slow_seconds = sum(seconds for seconds in live_seconds if seconds > LIVE_WITHIN_SECONDS)
+    assert slow_seconds < 0.1 * (sum(live_seconds) + PAUSE_SECONDS * len(live_seconds))
 
 
 @pytest.fixture
