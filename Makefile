@@ -7,7 +7,7 @@ RUN := $(UV) run --locked --quiet
 RUN_AIRFLOW := $(UV) run --directory airflow --locked --quiet
 # A JVM of a test lives for minutes: the optimising compiler would cost more than it saves.
 PYTEST := JDK_JAVA_OPTIONS=-XX:TieredStopAtLevel=1 $(RUN) pytest
-# A file at a time for each core, at most four: each has servers of its own, which take 3 GiB.
+# A file at a time for each core, at most four: each has servers of its own.
 PYTEST_BY_CORE := $(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile
 STAGING_OPTION := $(if $(STAGING),--staging $(STAGING))
 BROWSE := $(UV) run --no-project --quiet --with playwright==1.65.2 --with pillow==13.0.0

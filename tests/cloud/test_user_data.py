@@ -24,7 +24,7 @@ pytestmark = pytest.mark.must(41, 42, 43, 44)
 
 T = TypeVar("T")
 TOLD_WITHIN_SECONDS = 900
-# With a second whole stack, and a third that a taken port breaks.
+# Also starts the stack a second time, and a third time beside a taken port.
 LONG = bool(os.environ.get("PINFLOW_LONG"))
 COMPOSE = "cd /opt/pinflow && docker compose"
 PIN = {
@@ -200,7 +200,7 @@ def test_bringing_it_up_again_changes_nothing(up: Up) -> None:
     assert up.host.run(started).splitlines() == before
 
 
-@pytest.mark.skipif(not LONG, reason="a second start of the whole stack: make test-long")
+@pytest.mark.skipif(not LONG, reason="starts the stack a second time: make test-long")
 def test_another_revision_takes_the_place_with_all_that_was_there(replaced: Up) -> None:
     assert replaced.word == "SUCCESS", replaced.host.said()
     assert replaced.host.run("git -C /opt/pinflow log -1 --format=%s").strip() == SECOND

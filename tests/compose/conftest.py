@@ -25,7 +25,7 @@ MADE = (*JOBS, "batch-etl-full", "batch-etl-full-redis", "etl-runs", "airflow-ho
 # Done, or nothing to do.
 DONE = {0, 10}
 PORTS = ("https", "prometheus", "alertmanager", "grafana", "airflow", "spark")
-# A stack of its own, three times as large; and two loads of the whole archive.
+# A stack of its own, three times as large; and two full loads of the archive.
 collect_ignore = [] if os.environ.get("PINFLOW_LONG") else ["test_cluster.py", "test_staging_comparison.py"]
 # The first test pays for images, start and dataset.
 LONGEST_SECONDS = 1800

@@ -1,4 +1,4 @@
-"""Two loads of the whole archive, compared by a schedule that dies meanwhile; in `make test-long`."""
+"""Two full loads of the archive, compared by a schedule that dies meanwhile; in `make test-long`."""
 
 import pytest
 

@@ -37,11 +37,16 @@ def end(processes: Iterable[psutil.Process]) -> None:
             process.terminate()
             # A suspended process hears nothing until it goes on.
             process.resume()
-    deaf = still_alive(processes, GRACE_SECONDS)
-    for process in deaf:
+    kill(still_alive(processes, GRACE_SECONDS), GRACE_SECONDS)
+
+
+def kill(processes: Iterable[psutil.Process], seconds: float) -> None:
+    """Send SIGKILL to processes in this order, and wait until they are gone, for so many seconds at most."""
+    processes = list(processes)
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    still_alive(deaf, GRACE_SECONDS)
+    still_alive(processes, seconds)
 
 
 def still_alive(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:

@@ -20,7 +20,7 @@ from native_stack.jobs import JOBS
 from native_stack.logs import tail
 from native_stack.observers import OBSERVERS
 from native_stack.ports import require_free
-from native_stack.processes import end, signal_group, still_alive
+from native_stack.processes import end, kill, signal_group, still_alive
 from native_stack.program import Context, Program
 from native_stack.programs import ALL, PROGRAMS, SERVICES, by_name, without_program_variables
 from native_stack.readiness import ProgramStatus, status_of, wait_ready
@@ -109,11 +109,7 @@ class Stack:
         process = psutil.Process(self.pid_of(program))
         # Backends of PostgreSQL have groups of their own. Left alive for a moment, one that waits for the
         # lock of another commits.
-        family = [*process.children(recursive=True), process]
-        for member in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                member.kill()
-        still_alive(family, GONE_SECONDS)
+        kill([*process.children(recursive=True), process], GONE_SECONDS)
 
     def suspend(self, program: str) -> None:
         """Freeze a program with SIGSTOP: its connections stay open and answer nothing."""

@@ -28,9 +28,9 @@ BATCH_BYTES = 30 * 1024
 
 
 def write_table(frame: DataFrame, table: Table, rows: int, settings: BatchSettings) -> None:
-    """Write the frame's rows, as many as told, as versions of pins; the newest version stands.
+    """Write the frame's rows as versions of pins; the newest version stands.
 
-    Raises Unbalanced when the tasks have written another number of rows.
+    Raises Unbalanced when the tasks have not written `rows` rows in all.
     """
     tasks = frame.sparkSession.sparkContext.defaultParallelism
     writer = TableWriter(table, settings)
