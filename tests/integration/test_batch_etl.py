@@ -236,11 +236,11 @@ async def test_a_run_that_lives_says_so_again(world: World, monkeypatch: pytest.
     seen = set[int]()
 
     def look(now: str) -> None:
-        with cassandra_session(world.settings) as session:
-            rows = session.execute("SELECT status, WRITETIME(status) AS at FROM pinterest.etl_runs")
-            seen.update(row.at for row in rows if row.status == "running")
+        rows = session.execute("SELECT status, WRITETIME(status) AS at FROM pinterest.etl_runs")
+        seen.update(row.at for row in rows if row.status == "running")
 
-    run = await world.run(look)
+    with cassandra_session(world.settings) as session:
+        run = await world.run(look)
     assert len(seen) > 2
     assert world.ledger("etl_runs", run_id=run.run_id)[0].status == "done"
 

@@ -15,7 +15,6 @@ from service_runtime.settings import CassandraSettings
 if TYPE_CHECKING:
     from cassandra.cluster import Session
 
-CONNECT_SECONDS = 5
 REQUEST_SECONDS = 10
 RECONNECT_SECONDS = 2
 NO_QUORUM = "Cannot achieve consistency level"
@@ -47,7 +46,9 @@ def cassandra_session(
     cluster = Cluster(
         hosts,
         port=settings.cassandra_port,
-        connect_timeout=CONNECT_SECONDS,
+        # The driver's own 5 and 2 seconds are too short beside a busy machine.
+        connect_timeout=REQUEST_SECONDS,
+        control_connection_timeout=REQUEST_SECONDS,
         max_schema_agreement_wait=request_seconds,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         # The driver's own pauses grow to ten minutes: longer than a job waits.
