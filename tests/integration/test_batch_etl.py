@@ -209,9 +209,8 @@ async def test_a_run_says_that_it_is_running_for_a_while_only(world: World) -> N
 
     def look(now: str) -> None:
         if now == "began load":
-            with cassandra_session(world.settings) as session:
-                rows = session.execute("SELECT run_id, status, TTL(status) AS ttl FROM pinterest.etl_runs")
-                seen.extend(row for row in rows if row.status == "running")
+            rows = session.execute("SELECT run_id, status, TTL(status) AS ttl FROM pinterest.etl_runs")
+            seen.extend(row for row in rows if row.status == "running")
 
     dead, done = uuid4(), uuid4()
     with cassandra_session(world.settings) as session:
@@ -220,7 +219,7 @@ async def test_a_run_says_that_it_is_running_for_a_while_only(world: World) -> N
         session.execute(
             f"{columns} VALUES (%s, %s, 'done', %s)", (done, datetime.now(UTC), datetime.now(UTC))
         )
-    run = await world.run(look)
+        run = await world.run(look)
     assert [row.run_id for row in seen] == [run.run_id]
     assert 0 < seen[0].ttl <= RUNNING_SECONDS
     assert [world.ledger("etl_runs", run_id=some)[0].status for some in (dead, done, run.run_id)] == [

@@ -46,7 +46,7 @@ def cassandra_session(
     cluster = Cluster(
         hosts,
         port=settings.cassandra_port,
-        # The driver's own 5 and 2 seconds are too short beside a busy machine.
+        # The driver's own 5 and 2 seconds are too short on a busy machine.
         connect_timeout=REQUEST_SECONDS,
         control_connection_timeout=REQUEST_SECONDS,
         max_schema_agreement_wait=request_seconds,
