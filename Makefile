@@ -88,9 +88,10 @@ test-long: setup build ## the proofs in their full length
 	@PINFLOW_LONG=1 $(PYTEST) tests/cloud
 
 ## Work on it
+# Airflow is large, and only its tests import it here: what they need is compiled as they go.
 setup: ## install what the project needs into .venv
 	@if [ -d .venv ]; then quiet=--quiet; fi; $(UV) sync --locked --compile-bytecode $$quiet
-	@if [ -d airflow/.venv ]; then quiet=--quiet; fi; $(UV) sync --project airflow --locked --compile-bytecode $$quiet
+	@if [ -d airflow/.venv ]; then quiet=--quiet; fi; $(UV) sync --project airflow --locked $$quiet
 build: setup ## download and build the servers into the cache; install Java and Maven where possible
 	@$(RUN) native build
 format: setup ## format and fix what can be fixed

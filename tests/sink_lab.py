@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -91,12 +92,16 @@ class SinkLab:
             await admin.delete_topics([self.topic])
         await self.create_topic(self.topic, partitions)
 
+    def producer(self, **options: Any) -> AIOKafkaProducer:
+        """Return one with these options too, which outlasts a broker that other tests have slowed down."""
+        patient = {"acks": "all", "request_timeout_ms": 30_000}
+        return AIOKafkaProducer(**client_options(self.kafka) | patient | options)
+
     async def post(
         self, values: Iterable[bytes], partition: int = 0, timestamps: Iterable[int | None] = repeat(None)
     ) -> None:
         """Produce past ingest-api, compressed, all acknowledged; with CREATE_TIME at these times (ms)."""
-        options = {"acks": "all", "max_request_size": 4 * 1024 * 1024, "compression_type": "zstd"}
-        async with AIOKafkaProducer(**client_options(self.kafka), **options) as producer:
+        async with self.producer(max_request_size=4 * 1024 * 1024, compression_type="zstd") as producer:
             sent = [
                 await producer.send(self.topic, value, partition=partition, timestamp_ms=timestamp)
                 for value, timestamp in zip(values, timestamps, strict=False)

@@ -29,7 +29,8 @@ class Line:
 
     async def write(self, values: list[bytes | None]) -> OffsetRange:
         """Produce past ingest-api, as anybody with access could; return the offsets."""
-        async with AIOKafkaProducer(**client_options(self.kafka), acks="all") as producer:
+        patient = {"acks": "all", "request_timeout_ms": 30_000}
+        async with AIOKafkaProducer(**client_options(self.kafka) | patient) as producer:
             sent = [await producer.send_and_wait("pins", value, key=b"\xffkey") for value in values]
         partitions = {metadata.partition for metadata in sent}
         offsets = {p: [m.offset for m in sent if m.partition == p] for p in partitions}

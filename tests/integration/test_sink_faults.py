@@ -10,12 +10,11 @@ from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError
 from native_stack.stack import Stack
 from raw_batch import GZIP, LZ4, produce_raw, with_foreign_header_names, with_trailing_bytes
 from s3_proxy import S3Proxy
-from service_runtime.kafka import client_options
 from sink_lab import CREATE_TIME, SinkLab
 
 pytestmark = pytest.mark.must(7, 8, 9, 10, 11, 12)
@@ -89,8 +88,7 @@ async def test_a_record_too_large_for_its_dead_letter_holds_up_nobody(lab: SinkL
 
 async def largest_record(lab: SinkLab) -> int:
     """Produce the largest record that the topic takes; return its size."""
-    options = {"acks": "all", "max_request_size": 2 * LARGEST_RECORD}
-    async with AIOKafkaProducer(**client_options(lab.kafka), **options) as producer:
+    async with lab.producer(max_request_size=2 * LARGEST_RECORD) as producer:
         for spare in range(60, 200):
             try:
                 await producer.send_and_wait(lab.topic, os.urandom(LARGEST_RECORD - spare), partition=0)
@@ -134,8 +132,7 @@ async def test_lists_answered_without_a_body_stop_nobody(lab: SinkLab) -> None:
 
 
 async def test_the_end_of_a_transaction_is_no_lag(lab: SinkLab) -> None:
-    options = {"transactional_id": f"lab-{uuid4()}", "acks": "all"}
-    async with lab.sink() as sink, AIOKafkaProducer(**client_options(lab.kafka), **options) as producer:
+    async with lab.sink() as sink, lab.producer(transactional_id=f"lab-{uuid4()}") as producer:
         async with producer.transaction():
             for pin in pins(0, 3):
                 await producer.send_and_wait(lab.topic, pin, partition=0)
