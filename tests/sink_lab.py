@@ -29,6 +29,8 @@ from sink_process import SinkProcess, free_port
 
 APPEND_TIME, CREATE_TIME = "LogAppendTime", "CreateTime"
 YEAR_MS = 365 * 86_400_000
+# A producer that outlasts a broker which other tests have slowed down.
+PATIENT = {"acks": "all", "request_timeout_ms": 30_000}
 TOPIC_CONFIG = {"max.message.bytes": str(2 * 1024 * 1024), "message.timestamp.after.max.ms": str(YEAR_MS)}
 
 
@@ -93,9 +95,8 @@ class SinkLab:
         await self.create_topic(self.topic, partitions)
 
     def producer(self, **options: Any) -> AIOKafkaProducer:
-        """Return one with these options too, which outlasts a broker that other tests have slowed down."""
-        patient = {"acks": "all", "request_timeout_ms": 30_000}
-        return AIOKafkaProducer(**client_options(self.kafka) | patient | options)
+        """Return one with these options too."""
+        return AIOKafkaProducer(**client_options(self.kafka) | PATIENT | options)
 
     async def post(
         self, values: Iterable[bytes], partition: int = 0, timestamps: Iterable[int | None] = repeat(None)

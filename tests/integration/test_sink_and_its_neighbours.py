@@ -17,6 +17,7 @@ from reconcile.offsets import OffsetRange
 from reconcile.topic import log_ends, read_topic, topic_log
 from service_runtime.kafka import client_options
 from service_runtime.s3 import s3_bucket
+from sink_lab import PATIENT
 
 
 class Line:
@@ -29,8 +30,7 @@ class Line:
 
     async def write(self, values: list[bytes | None]) -> OffsetRange:
         """Produce past ingest-api, as anybody with access could; return the offsets."""
-        patient = {"acks": "all", "request_timeout_ms": 30_000}
-        async with AIOKafkaProducer(**client_options(self.kafka) | patient) as producer:
+        async with AIOKafkaProducer(**client_options(self.kafka) | PATIENT) as producer:
             sent = [await producer.send_and_wait("pins", value, key=b"\xffkey") for value in values]
         partitions = {metadata.partition for metadata in sent}
         offsets = {p: [m.offset for m in sent if m.partition == p] for p in partitions}
